@@ -1,0 +1,117 @@
+"""The sweep's durable history: numbered entries, each one object written whole, never changed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tuner.engine.storage import Storage
+from tuner.trial import Pack, Row, Stage, Trial
+
+Entry = dict[str, Any]
+FOLDER = "journal"
+
+
+class JournalError(RuntimeError):
+    """The journal can't be read, or somebody else writes it."""
+
+
+class Journal:
+    """An ordered list of entries (JSON objects with a `kind` and a `time`), numbered from 1.
+
+    One writer at a time: a second one fails on its first append, because numbers are created exclusively.
+    """
+
+    def __init__(self, sweep: Storage) -> None:
+        self._sweep = sweep
+        self._last = 0
+
+    def entries(self, after: int = 0) -> Iterator[tuple[int, Entry]]:
+        """Yields (number, entry) of all entries above `after` that are there now, in order."""
+        numbers = sorted(int(name[:-5]) for name in self._sweep.names(FOLDER) if name.endswith(".json"))
+        for number in (n for n in numbers if n > after):
+            yield number, self.read(number)
+            self._last = max(self._last, number)
+
+    def read(self, number: int) -> Entry:
+        name = _name(number)
+        try:
+            entry: Entry = json.loads(self._sweep.read(name))
+        except ValueError as error:
+            path = self._sweep.path(name)
+            raise JournalError(f"journal entry {path} is not JSON ({error}); restore it from a backup") from error
+        return entry
+
+    def append(self, entry: Entry) -> int:
+        """Writes the entry durably and returns its number. Read all entries first: numbers go on from there."""
+        number = self._last + 1
+        data = json.dumps(entry, allow_nan=False, separators=(",", ":")).encode()
+        try:
+            self._sweep.create(_name(number), data)
+        except FileExistsError as error:
+            raise JournalError(
+                f"entry {number} of {self._sweep.uri} was written by another process: the sweep is running elsewhere"
+            ) from error
+        self._last = number
+        return number
+
+
+def _name(number: int) -> str:
+    return f"{FOLDER}/{number:06d}.json"
+
+
+def pack_to_json(pack: Pack) -> Entry:
+    """The pack as plain JSON values."""
+    return {
+        "id": pack.id,
+        "stage": pack.stage.value,
+        "rung": pack.rung,
+        "from_epoch": pack.from_epoch,
+        "to_epoch": pack.to_epoch,
+        "trials": [trial_to_json(trial) for trial in pack.trials],
+        "starts": dict(pack.starts),
+        "reason": pack.reason,
+    }
+
+
+def pack_from_json(value: Entry) -> Pack:
+    trials = tuple(
+        Trial(**{**trial, "stage": Stage(trial["stage"]), "params": dict(trial["params"])}) for trial in value["trials"]
+    )
+    return Pack(**{**value, "stage": Stage(value["stage"]), "trials": trials})
+
+
+def trial_to_json(trial: Trial) -> Entry:
+    return {
+        "id": trial.id,
+        "number": trial.number,
+        "seed": trial.seed,
+        "params": dict(trial.params),
+        "stage": trial.stage.value,
+        "source": trial.source,
+        "origin": trial.origin,
+    }
+
+
+def rows_to_json(rows: Iterable[Row]) -> list[list[Any]]:
+    """Rows as lists; NaN and infinity, which JSON lacks, become null."""
+    return [
+        [
+            row.trial,
+            row.epoch,
+            *(
+                value if math.isfinite(value) else None
+                for value in (row.train_loss, row.val_loss, row.val_accuracy, row.learning_rate, row.time)
+            ),
+        ]
+        for row in rows
+    ]
+
+
+def rows_from_json(values: Iterable[list[Any]]) -> list[Row]:
+    return [
+        Row(trial, epoch, *(math.nan if number is None else float(number) for number in numbers))
+        for trial, epoch, *numbers in values
+    ]
