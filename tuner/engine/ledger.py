@@ -1,0 +1,262 @@
+"""The state of a sweep: which trials there are, where each stands, and which pack comes next.
+
+A pure fold of events. `ask` and `tell` change it in the order in which the journal holds them, so the same
+events always give the same decisions: resuming is replaying. It never runs, reads or writes anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from tuner.engine import stages
+from tuner.engine.packing import SHORTEST_SECONDS, CostModel, take, target_seconds
+from tuner.search.samplers import Sampler
+from tuner.search.space import Space
+from tuner.search.stopping import StoppingRule
+from tuner.trial import Pack, Row, Stage, State, Trial, seed_of
+
+POOL = 2048  # trials drawn ahead, so that a pack finds others of its shape
+STATE = tuple[State, int, str]  # state, rung, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a sweep was asked to do, flat."""
+
+    seed: int
+    trials: int
+    metric: str = "val_loss"
+    select: str = "best"
+    confirm: int = 3
+    seeds: int = 3
+    baseline: bool = True
+
+
+class Ledger:
+    """One sweep's trials, packs and decisions."""
+
+    def __init__(self, terms: Terms, space: Space, sampler: Sampler, rule: StoppingRule, cost: CostModel) -> None:
+        self.terms = terms
+        self.rule = rule
+        self.cost = cost
+        self.trials: dict[str, Trial] = {}
+        self.rows: dict[str, list[Row]] = {}
+        self.states: dict[str, STATE] = {}
+        self.holdout: dict[str, tuple[float, float]] = {}  # loss, accuracy on rows the search never saw
+        self.open: dict[int, Pack] = {}
+        self.packs = 0
+        self.halted = ""  # why the search was ended early
+        self._space = space
+        self._sampler = sampler
+        self._fresh: list[Trial] = []
+        self._drawn = 0
+        self._exhausted = False
+        self._at: dict[str, int] = {}  # the pack that holds a trial's weights
+        self._again: list[Pack] = []
+        self._changed: dict[str, STATE] = {}
+        self._planned: set[Stage] = set()
+
+    # -- events ------------------------------------------------------------------------------------------------
+
+    def ask(self, workers: int) -> Pack | None:
+        """The next pack for one of `workers` workers; None: wait for the open packs, or see `finished`."""
+        pack = self._repeat() or self._search(max(workers, 1)) or self._later()
+        if pack:
+            pack = replace(pack, id=self.packs + 1)
+            self.packs = pack.id
+            self.open[pack.id] = pack
+            for trial in pack.trials:
+                self.trials[trial.id] = trial
+                self._set(trial.id, State.RUNNING, pack.rung, pack.reason)
+        return pack
+
+    def tell(
+        self,
+        pack_id: int,
+        rows: Iterable[Row],
+        timings: Iterable[tuple[str, int, float]] = (),
+        holdout: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
+        """Takes in what pack `pack_id` did: its rows, (trial, epochs in all, seconds) a shape, holdout figures."""
+        pack = self.open.pop(pack_id)
+        for row in rows:
+            self.rows.setdefault(row.trial, []).append(row)
+        for name, epochs, seconds in timings:
+            self.cost.learn(self.trials[name], epochs, seconds)
+        self.holdout.update(holdout or {})
+        for trial in pack.trials:
+            self._at[trial.id] = pack.id
+            self._settle(pack, trial)
+
+    def fail(self, pack_id: int, error: str) -> None:
+        """The pack's worker failed for good: its trials are tried again one by one; one alone has FAILED."""
+        pack = self.open.pop(pack_id)
+        if len(pack.trials) == 1:
+            self._set(pack.trials[0].id, State.FAILED, pack.rung, error)
+            self._report(pack, pack.trials[0], math.nan)
+            return
+        for trial in pack.trials:
+            self._again.append(replace(pack, trials=(trial,), reason=f"alone, because pack {pack.id} failed: {error}"))
+
+    def halt(self, reason: str) -> None:
+        """Ends the search: no more search packs; the open ones end, then the best are confirmed."""
+        self.halted = reason
+
+    # -- what it knows -----------------------------------------------------------------------------------------
+
+    @property
+    def finished(self) -> bool:
+        """True when nothing is open and nothing is left to do. Only `ask` moves a sweep on to its next stage."""
+        return not self.open and not self._again and Stage.REFIT in self._planned
+
+    def take_changes(self) -> dict[str, STATE]:
+        """The states that changed since the last call."""
+        changed, self._changed = self._changed, {}
+        return changed
+
+    def score(self, trial_id: str) -> float:
+        """What trials are compared by, lower is better: the best or last evaluation; infinity if there is none."""
+        scores = [self._loss(row) for row in self.rows.get(trial_id, ())]
+        if not scores or math.isnan(scores[-1]):
+            return math.inf
+        return min(scores) if self.terms.select == "best" else scores[-1]
+
+    def best_row(self, trial_id: str) -> Row:
+        """The evaluation that `score` stands for; the trial must have one."""
+        rows = self.rows[trial_id]
+        return min(rows, key=self._loss) if self.terms.select == "best" else rows[-1]
+
+    def ranked(self, stage: Stage = Stage.SEARCH) -> list[Trial]:
+        """The stage's trials that have a finite score, best first; ties by number."""
+        chosen = [trial for trial in self.trials.values() if trial.stage is stage]
+        scored = [(self.score(trial.id), trial.number, trial) for trial in chosen]
+        return [trial for score, _, trial in sorted(scored, key=lambda item: item[:2]) if math.isfinite(score)]
+
+    @property
+    def epochs(self) -> int:
+        return sum(len(rows) for rows in self.rows.values())
+
+    def start_of(self, trial_id: str) -> int | None:
+        """The pack whose state file holds the trial's weights."""
+        return self._at.get(trial_id)
+
+    # -- the search --------------------------------------------------------------------------------------------
+
+    def _repeat(self) -> Pack | None:
+        return self._again.pop(0) if self._again else None
+
+    def _search(self, workers: int) -> Pack | None:
+        """Promotions first, from the highest rung down, when there is enough of them for a pack; else new trials."""
+        if self.halted:
+            return None
+        self._draw()
+        cost, rungs = self.cost, self.rule.rungs
+        waiting: dict[int, list[tuple[Trial, str]]] = {}
+        for promotion in self.rule.promotable():
+            trial = self._by_number(promotion.trial)
+            waiting.setdefault(promotion.rung, []).append((trial, promotion.reason))
+        for rung, found in waiting.items():
+            epochs = rungs[rung + 1] - rungs[rung]
+            work = sum(cost.seconds(trial, epochs) for trial, _ in found)
+            if self._fresh and work < SHORTEST_SECONDS:
+                continue  # too little for a pack: new trials will bring more to this rung
+            chosen = take([trial for trial, _ in found], cost, epochs, self._share(work, workers))
+            return self._promote(rung, chosen, dict((trial.id, reason) for trial, reason in found))
+        if not self._fresh:
+            return None
+        left = len(self._fresh) + (self.terms.trials - self._drawn if not self._exhausted else 0)
+        work = sum(cost.seconds(trial, rungs[0]) for trial in self._fresh) * left / len(self._fresh)
+        chosen = take(self._fresh, cost, rungs[0], target_seconds(work, workers))
+        taken = {trial.id for trial in chosen}
+        self._fresh = [trial for trial in self._fresh if trial.id not in taken]
+        return Pack(0, Stage.SEARCH, 0, 0, rungs[0], tuple(chosen), "new trials")
+
+    def _share(self, work: float, workers: int) -> float:
+        """A pack's seconds: the usual target, but no more than a worker's part once there are no new trials."""
+        return target_seconds(work, workers) if self._fresh else min(work / workers, target_seconds(work, workers))
+
+    def _promote(self, rung: int, chosen: list[Trial], reasons: Mapping[str, str]) -> Pack:
+        ids = {trial.id for trial in chosen}
+        for promotion in self.rule.promotable():
+            if promotion.rung == rung and self._by_number(promotion.trial).id in ids:
+                self.rule.promote(promotion)
+        starts = {trial.id: self._at[trial.id] for trial in chosen}
+        rungs = self.rule.rungs
+        reason = reasons[chosen[0].id] if len(chosen) == 1 else f"{len(chosen)} promoted from rung {rung}"
+        return Pack(0, Stage.SEARCH, rung + 1, rungs[rung], rungs[rung + 1], tuple(chosen), reason, starts)
+
+    def _draw(self) -> None:
+        ahead = 1 if self._sampler.adaptive else POOL
+        while not self._exhausted and len(self._fresh) < ahead:
+            draw = self._sampler.ask(self._drawn) if self._drawn < self.terms.trials else None
+            if draw is None:
+                self._exhausted = True
+                self.rule.close(self._drawn)
+                return
+            number, seed = self._drawn, seed_of(self.terms.seed, "trial", self._drawn)
+            params = self._space.decode(draw.point)
+            self._fresh.append(Trial(_search_id(number), number, seed, params, origin=draw.reason))
+            self._drawn += 1
+
+    def _by_number(self, number: int) -> Trial:
+        return self.trials[_search_id(number)]
+
+    def _settle(self, pack: Pack, trial: Trial) -> None:
+        rows = self.rows.get(trial.id)
+        if not rows or rows[-1].epoch < pack.from_epoch + 1:
+            self._set(trial.id, State.FAILED, pack.rung, f"pack {pack.id} returned no evaluation of it")
+            self._report(pack, trial, math.nan)
+            return
+        judged = rows[-1].train_loss if pack.stage is Stage.REFIT else self._loss(rows[-1])
+        if not math.isfinite(judged):
+            self._report(pack, trial, math.nan)
+            self._set(trial.id, State.DIVERGED, pack.rung, f"its loss was not finite at epoch {rows[-1].epoch}")
+        elif pack.stage is not Stage.SEARCH or pack.rung == len(self.rule.rungs) - 1:
+            self._report(pack, trial, self.score(trial.id))
+            self._set(trial.id, State.FINISHED, pack.rung, f"trained to epoch {pack.to_epoch}")
+        else:
+            self._report(pack, trial, self.score(trial.id))
+            self._set(trial.id, State.WAITING, pack.rung, self.rule.verdict(trial.number))
+
+    def _report(self, pack: Pack, trial: Trial, loss: float) -> None:
+        if pack.stage is Stage.SEARCH:
+            self.rule.report(trial.number, pack.rung, loss)
+            self._sampler.tell(trial.number, pack.to_epoch, loss)
+
+    def _set(self, trial_id: str, state: State, rung: int, reason: str) -> None:
+        self.states[trial_id] = self._changed[trial_id] = (state, rung, reason)
+
+    def _loss(self, row: Row) -> float:
+        return row.val_loss if self.terms.metric == "val_loss" else -row.val_accuracy
+
+    # -- after the search --------------------------------------------------------------------------------------
+
+    def _later(self) -> Pack | None:
+        """Baseline while the search drains; then confirmation; then the refits."""
+        if self.terms.baseline and Stage.BASELINE not in self._planned:
+            return self._plan(Stage.BASELINE, stages.baseline(self))
+        if self.open and any(pack.stage is Stage.SEARCH for pack in self.open.values()):
+            return None
+        self._end_search()
+        if self.terms.confirm and Stage.CONFIRM not in self._planned:
+            return self._plan(Stage.CONFIRM, stages.confirmation(self))
+        if self.open or Stage.REFIT in self._planned:
+            return None
+        return self._plan(Stage.REFIT, stages.refits(self))
+
+    def _plan(self, stage: Stage, packs: list[Pack]) -> Pack | None:
+        self._planned.add(stage)
+        self._again.extend(packs)
+        return self._repeat()
+
+    def _end_search(self) -> None:
+        for trial_id, (state, rung, _) in list(self.states.items()):
+            if state is State.WAITING:
+                verdict = self.rule.verdict(self.trials[trial_id].number)
+                self._set(trial_id, State.STOPPED, rung, f"{self.halted}: {verdict}" if self.halted else verdict)
+
+
+def _search_id(number: int) -> str:
+    return f"t{number:04d}"

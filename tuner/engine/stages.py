@@ -1,0 +1,121 @@
+"""What follows a search: the baseline, the confirmation of the top trials, and the refits. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from statistics import fmean, median_low, stdev
+from typing import TYPE_CHECKING
+
+from tuner.trial import Pack, Stage, Trial, Value, seed_of
+
+if TYPE_CHECKING:
+    from tuner.engine.ledger import Ledger
+
+BASELINE_RATES = tuple(10 ** (-4 + 3 * step / 7) for step in range(8))  # eight, log-equidistant, 1e-4 … 1e-1
+
+
+def baseline(ledger: Ledger) -> list[Pack]:
+    """Plain softmax regression with Adam at eight learning rates, as long as the longest trial: the model to beat."""
+    common: Mapping[str, Value] = {
+        "hidden_layers": 0,
+        "optimizer": "adam",
+        "batch_size": 128,
+        "decay": "inverse_time",
+        "decay_rate": 0.1,
+    }
+    trials = tuple(
+        Trial(
+            f"baseline-{number}",
+            number,
+            seed_of(ledger.terms.seed, "baseline", number),
+            {**common, "learning_rate": rate},
+            Stage.BASELINE,
+            origin="plain softmax regression",
+        )
+        for number, rate in enumerate(BASELINE_RATES)
+    )
+    return [Pack(0, Stage.BASELINE, 0, 0, ledger.rule.rungs[-1], trials, "plain softmax regression, to compare with")]
+
+
+def confirmation(ledger: Ledger) -> list[Pack]:
+    """One pack for each of the best search trials: the same configuration and epochs on fresh seeds."""
+    packs = []
+    for rank, best in enumerate(ledger.ranked()[: ledger.terms.confirm]):
+        trials = tuple(
+            Trial(
+                f"{best.id}-s{seed + 1}",
+                rank * ledger.terms.seeds + seed,
+                seed_of(ledger.terms.seed, "confirm", best.id, seed),
+                best.params,
+                Stage.CONFIRM,
+                source=best.id,
+                origin=f"{best.id} on fresh seed {seed + 1}",
+            )
+            for seed in range(ledger.terms.seeds)
+        )
+        epochs = ledger.rows[best.id][-1].epoch
+        packs.append(Pack(0, Stage.CONFIRM, 0, 0, epochs, trials, f"{best.id} ranked {rank + 1}: confirm on new seeds"))
+    return packs
+
+
+def refits(ledger: Ledger) -> list[Pack]:
+    """The winner, and the best baseline, once more on training and validation rows together."""
+    chosen = [trial for trial in (winner(ledger), best_baseline(ledger)) if trial]
+    packs = []
+    for number, trial in enumerate(chosen):
+        repeats = _repeats(ledger, trial) or [trial]
+        epochs = median_low(ledger.best_row(repeat.id).epoch for repeat in repeats)
+        seed = seed_of(ledger.terms.seed, "refit", trial.id)
+        refit = Trial(f"refit-{trial.id}", number, seed, trial.params, Stage.REFIT, trial.id, f"refit of {trial.id}")
+        reason = f"{trial.id} on training and validation rows for {epochs} epochs"
+        packs.append(Pack(0, Stage.REFIT, 0, 0, epochs, (refit,), reason))
+    return packs
+
+
+def winner(ledger: Ledger) -> Trial | None:
+    """The search trial with the lowest mean score on fresh seeds (of the search alone if none were confirmed).
+
+    The choice never looks at the holdout, so that the holdout's figures stay unbiased.
+    """
+    ranked = ledger.ranked()
+    confirmed = [trial for trial in ranked if _repeats(ledger, trial)]
+    if not confirmed:
+        return ranked[0] if ranked else None
+    return min(confirmed, key=lambda trial: (fmean(_scores(ledger, trial)), ledger.score(trial.id), trial.number))
+
+
+def best_baseline(ledger: Ledger) -> Trial | None:
+    ranked = ledger.ranked(Stage.BASELINE)
+    return ranked[0] if ranked else None
+
+
+def confirmed(ledger: Ledger, trial: Trial) -> dict[str, float | int] | None:
+    """Mean and standard deviation over fresh seeds of the trial's validation loss, and of its holdout figures."""
+    repeats = _repeats(ledger, trial)
+    if not repeats:
+        return None
+    rows = [ledger.best_row(repeat.id) for repeat in repeats]
+    figures: dict[str, float | int] = {"seeds": len(repeats)}
+    measured = {
+        "val_loss": [row.val_loss for row in rows],
+        "val_accuracy": [row.val_accuracy for row in rows],
+        "holdout_loss": [ledger.holdout[repeat.id][0] for repeat in repeats if repeat.id in ledger.holdout],
+        "holdout_accuracy": [ledger.holdout[repeat.id][1] for repeat in repeats if repeat.id in ledger.holdout],
+    }
+    for name, values in measured.items():
+        if values:
+            figures[f"{name}_mean"] = fmean(values)
+            figures[f"{name}_std"] = stdev(values) if len(values) > 1 else 0.0
+    return figures
+
+
+def _repeats(ledger: Ledger, trial: Trial) -> list[Trial]:
+    """The trial's confirmations that ended with a finite score."""
+    return [repeat for repeat in ledger.ranked(Stage.CONFIRM) if repeat.source == trial.id]
+
+
+def _scores(ledger: Ledger, trial: Trial) -> list[float]:
+    """One score a fresh seed; a seed on which the configuration diverged counts as infinity."""
+    scores = [ledger.score(repeat.id) for repeat in _repeats(ledger, trial)]
+    return scores + [math.inf] * (ledger.terms.seeds - len(scores))
