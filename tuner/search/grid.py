@@ -1,0 +1,78 @@
+"""Grid search: every combination of equidistant points, one list of points per axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tuner.search.space import Axis, DomainError, Space
+from tuner.trial import Draw
+
+LARGEST = 1_000_000
+
+
+class GridSampler:
+    """All combinations of `points` values per axis, each once, in a seeded shuffled order; then None.
+
+    A shuffled order makes any first part of the grid a fair sample of the whole. Combinations that differ in
+    inactive hyperparameters only are one and the same. Without `points`, it is the largest number (at least 2)
+    whose combinations are no more than `trials`. Raises DomainError above a million combinations.
+    """
+
+    adaptive = False
+
+    def __init__(self, space: Space, seed: int, trials: int, points: int | None = None) -> None:
+        points = points_per_axis(space, trials) if points is None else points
+        combinations = space.combinations(points)
+        if combinations > LARGEST:
+            raise DomainError(
+                f"a grid of {points} points per axis has {combinations:,} combinations, more than {LARGEST:,}: "
+                "fix some hyperparameters, set fewer points, or use sobol"
+            )
+        self._space = space
+        self._axes = [_unit_points(axis, points) for axis in space.axes]
+        self._order = np.random.Generator(np.random.Philox(seed)).permutation(combinations)
+        self._drawn: list[tuple[float, ...]] = []
+        self._rest = self._walk()
+
+    def ask(self, number: int) -> Draw | None:
+        while len(self._drawn) <= number:
+            point = next(self._rest, None)
+            if point is None:
+                return None
+            self._drawn.append(point)
+        return Draw(self._drawn[number], f"grid point {number}")
+
+    def tell(self, number: int, epochs: int, loss: float) -> None:
+        """Nothing is learned from results."""
+
+    def _walk(self) -> Iterator[tuple[float, ...]]:
+        for index in self._order.tolist():
+            places = _digits(index, [len(axis) for axis in self._axes])
+            point = tuple(axis[place] for axis, place in zip(self._axes, places, strict=True))
+            active = self._space.decode(point)
+            # Of combinations that differ in inactive axes only, the one that has their first values stands for all.
+            if all(axis.name in active or place == 0 for axis, place in zip(self._space.axes, places, strict=True)):
+                yield point
+
+
+def points_per_axis(space: Space, trials: int) -> int:
+    """The largest number of points per axis, at least 2, whose combinations are no more than `trials`."""
+    points = 2
+    while points < trials and space.combinations(points + 1) <= trials:
+        points += 1
+    return points
+
+
+def _unit_points(axis: Axis, points: int) -> list[float]:
+    return [axis.domain.to_unit(value) for value in axis.domain.grid(points)]
+
+
+def _digits(index: int, sizes: list[int]) -> list[int]:
+    """The digits of `index` in the mixed number system of `sizes`: index 0..prod(sizes)-1 to one place per axis."""
+    digits = []
+    for size in sizes:
+        index, digit = divmod(index, size)
+        digits.append(digit)
+    return digits
