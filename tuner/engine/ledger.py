@@ -241,7 +241,9 @@ class Ledger:
             return None
         self._end_search()
         if self.terms.confirm and Stage.CONFIRM not in self._planned:
-            return self._plan(Stage.CONFIRM, stages.confirmation(self))
+            pack = self._plan(Stage.CONFIRM, stages.confirmation(self))
+            if pack:
+                return pack
         if self.open or Stage.REFIT in self._planned:
             return None
         return self._plan(Stage.REFIT, stages.refits(self))

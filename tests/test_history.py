@@ -1,0 +1,114 @@
+"""Replaying any prefix of a journal, and going on from there, gives the decisions of an undisturbed sweep."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.simulation import make_ledger, train
+from tuner.engine.history import History, result_name
+from tuner.engine.journal import Journal, JournalError, rows_to_json
+from tuner.engine.storage import Storage
+
+
+def work(storage: Storage, history: History, number: int) -> None:
+    """What a worker does with the pack of entry `number`: leaves its result in storage."""
+    pack = history.open[number]
+    rows, timings, holdout = train(pack)
+    result = {"rows": rows_to_json(rows), "timings": timings, "holdout": holdout, "seconds": 1.0}
+    storage.write(result_name(pack.id), json.dumps(result).encode())
+
+
+def run(storage: Storage, steps: int, seed: int, rule: str = "asha") -> History:
+    """Replays what is there, then goes on for `steps` events or to the end."""
+    history = History(storage, Journal(storage), make_ledger(30, rule), clock=lambda: 0.0)
+    history.replay()
+    history.begin()
+    random = Random(seed)
+    queue = list(history.open)
+    running: list[int] = []
+    for _ in range(steps):
+        while len(running) < 3 and (number := queue.pop(0) if queue else history.ask(3)):
+            running.append(number)
+        if history.ledger.finished:
+            break
+        number = running.pop(random.randrange(len(running)))
+        work(storage, history, number)
+        history.done(history.open[number].id)
+    return history
+
+
+def decisions(storage: Storage) -> list[object]:
+    return [entry["pack"] for _, entry in Journal(storage).entries() if entry["kind"] == "pack"]
+
+
+def state(history: History) -> object:
+    ledger = history.ledger
+    return (dict(ledger.states), {name: repr(rows) for name, rows in ledger.rows.items()}, ledger.holdout)
+
+
+@pytest.mark.parametrize("rule", ["asha", "successive_halving"])
+def test_any_prefix_replays_to_the_same_state(tmp_path: Path, rule: str) -> None:
+    whole = Storage(tmp_path / "whole")
+    done = run(whole, 10_000, seed=1, rule=rule)
+    assert done.ledger.finished
+    entries = list(Journal(whole).entries())
+    for length in range(1, len(entries) + 1):
+        prefix = Storage(tmp_path / f"prefix{length}")
+        journal = Journal(prefix)
+        for _, entry in entries[:length]:
+            journal.append(entry)
+        history = History(prefix, Journal(prefix), make_ledger(30, rule))
+        history.replay()
+        written = [entry["pack"] for _, entry in entries[:length] if entry["kind"] == "pack"]
+        assert history.ledger.packs == len(written)
+    assert state(history) == state(done)
+
+
+def test_a_sweep_interrupted_again_and_again_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    for attempt in range(200):
+        history = run(storage, steps=2, seed=attempt)
+        if history.ledger.finished:
+            break
+    assert attempt > 5
+    packs = decisions(storage)
+    trained = [(trial["id"], pack["rung"]) for pack in packs for trial in pack["trials"]]
+    assert len(trained) == len(set(trained))
+    search = {trial["id"] for pack in packs for trial in pack["trials"] if trial["stage"] == "search"}
+    assert len(search) == 30
+    for rows in history.ledger.rows.values():
+        assert [row.epoch for row in rows] == list(range(1, len(rows) + 1))
+
+
+def test_a_result_that_was_left_behind_is_taken_in_without_training(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    history = run(storage, steps=1, seed=0)
+    left = list(history.open)
+    work(storage, history, left[0])
+    again = run(storage, steps=0, seed=0)
+    assert set(again.open) == set(left[1:])
+
+
+def test_a_pack_whose_worker_reports_an_error_is_tried_trial_by_trial(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    history = run(storage, steps=0, seed=0)
+    number = history.ask(2)
+    pack = history.open[number]
+    storage.write(result_name(pack.id), json.dumps({"error": "MemoryError: 3 GiB"}).encode())
+    history.done(pack.id)
+    assert number not in history.open
+    alone = history.open[history.ask(2)]
+    assert alone.trials == pack.trials[:1]
+    assert "3 GiB" in alone.reason
+
+
+def test_another_code_that_decides_otherwise_is_refused(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    run(storage, steps=3, seed=0)
+    other = History(storage, Journal(storage), make_ledger(20))
+    with pytest.raises(JournalError, match="another decision"):
+        other.replay()

@@ -1,0 +1,129 @@
+"""The ledger as a whole search would drive it, with workers that come back in any order."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from random import Random
+
+import pytest
+
+from tests.simulation import make_ledger, train
+from tuner.engine import stages
+from tuner.engine.ledger import Ledger
+from tuner.engine.result import figures, leaderboard, summary
+from tuner.trial import Pack, Stage, State
+
+
+def drive(ledger: Ledger, workers: int, seed: int, fail: set[int] = frozenset()) -> list[Pack]:
+    """Runs a sweep to its end with packs that come back in random order; packs numbered in `fail` fail."""
+    random, packs = Random(seed), []
+    for _ in range(10_000):
+        while len(ledger.open) < workers and (pack := ledger.ask(workers)):
+            packs.append(pack)
+        if ledger.finished:
+            return packs
+        pack = ledger.open[random.choice(sorted(ledger.open))]
+        if pack.id in fail:
+            ledger.fail(pack.id, "out of memory")
+        else:
+            ledger.tell(pack.id, *train(pack))
+    raise AssertionError("the sweep does not end")
+
+
+@pytest.mark.parametrize("rule", ["asha", "successive_halving", "none"])
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_every_trial_is_trained_once_per_rung_and_reaches_an_end(rule: str, workers: int) -> None:
+    ledger = make_ledger(60, rule)
+    packs = drive(ledger, workers, seed=1)
+    trained = Counter((trial.id, pack.rung) for pack in packs for trial in pack.trials)
+    assert set(trained.values()) == {1}
+    search = [trial for trial in ledger.trials.values() if trial.stage is Stage.SEARCH]
+    assert len(search) == 60
+    assert all(state.final for state, _, _ in ledger.states.values())
+    assert all(reason for _, _, reason in ledger.states.values())
+    for trial in search:
+        epochs = [row.epoch for row in ledger.rows[trial.id]]
+        assert epochs == list(range(1, len(epochs) + 1))
+
+
+def test_a_promoted_trial_starts_from_the_pack_that_holds_its_weights() -> None:
+    ledger = make_ledger(60)
+    holds: dict[str, int] = {}
+    for pack in drive(ledger, 3, seed=2):
+        if pack.rung:
+            assert pack.starts == {trial.id: holds[trial.id] for trial in pack.trials}
+        holds.update((trial.id, pack.id) for trial in pack.trials)
+
+
+def test_synchronous_halving_gives_one_winner_however_many_workers() -> None:
+    ledgers = [make_ledger(60, "successive_halving") for _ in range(5)]
+    for seed, (ledger, workers) in enumerate(zip(ledgers, (1, 2, 3, 8, 2), strict=True)):
+        drive(ledger, workers, seed)
+    assert len({tuple(leaderboard(ledger)[0].items()) for ledger in ledgers}) == 1
+    assert len({stages.winner(ledger).id for ledger in ledgers}) == 1
+
+
+def test_the_stages_follow_each_other() -> None:
+    ledger = make_ledger(40)
+    packs = drive(ledger, 2, seed=5)
+    order = [pack.stage for pack in packs if pack.stage is not Stage.BASELINE]
+    assert order == sorted(order, key=[Stage.SEARCH, Stage.CONFIRM, Stage.REFIT].index)
+    confirmed = [pack for pack in packs if pack.stage is Stage.CONFIRM]
+    assert [pack.trials[0].source for pack in confirmed] == [trial.id for trial in ledger.ranked()[:2]]
+    seeds = [trial.seed for trial in ledger.trials.values()]
+    assert len(set(seeds)) == len(seeds)
+    assert sorted(trial.source for pack in packs if pack.stage is Stage.REFIT for trial in pack.trials) == sorted(
+        [stages.winner(ledger).id, stages.best_baseline(ledger).id]
+    )
+
+
+def test_a_failed_pack_is_tried_trial_by_trial_and_only_the_culprit_fails() -> None:
+    ledger = make_ledger(40)
+    first = ledger.ask(2)
+    assert len(first.trials) > 1
+    ledger.fail(first.id, "out of memory")
+    alone = ledger.ask(2)
+    assert alone.trials == first.trials[:1]
+    ledger.fail(alone.id, "out of memory")
+    assert ledger.states[alone.trials[0].id][0] is State.FAILED
+    drive(ledger, 2, seed=0)
+    failed = [trial for trial, (state, _, _) in ledger.states.items() if state is State.FAILED]
+    assert failed == [alone.trials[0].id]
+    assert "out of memory" in ledger.states[failed[0]][2]
+
+
+def test_halting_ends_the_search_but_confirms_what_there_is() -> None:
+    ledger = make_ledger(400)
+    for _ in range(3):
+        pack = ledger.ask(1)
+        ledger.tell(pack.id, *train(pack))
+    ledger.halt("the time budget is spent")
+    packs = drive(ledger, 1, seed=0)
+    assert Stage.SEARCH not in {pack.stage for pack in packs}
+    assert stages.confirmed(ledger, stages.winner(ledger))["seeds"] == 2
+    reasons = [reason for state, _, reason in ledger.states.values() if state is State.STOPPED]
+    assert reasons
+    assert all("time budget" in reason for reason in reasons)
+
+
+def test_a_sweep_in_which_all_diverge_ends_without_a_winner() -> None:
+    ledger = make_ledger(10)
+    while pack := ledger.ask(1):
+        rows, timings, _ = train(pack)
+        broken = [type(row)(row.trial, row.epoch, math.nan, math.nan, 0.0, 0.1) for row in rows if row.epoch == 1]
+        ledger.tell(pack.id, broken if pack.stage is not Stage.BASELINE else rows, timings, {})
+    counts = {"train": [3, 2, 1], "validation": [1, 1, 1], "holdout": [1, 1, 0]}
+    found = figures(ledger, counts)
+    assert found["best"] is None
+    assert found["states"] == {"diverged": 10}
+    assert "No winner" in summary("s", found)
+
+
+def test_the_class_prior_is_the_entropy_of_what_was_seen() -> None:
+    ledger = make_ledger(10)
+    drive(ledger, 1, seed=0)
+    counts = {"train": [50, 30, 20], "validation": [0, 0, 0], "holdout": [5, 3, 2]}
+    prior = figures(ledger, counts)["holdout"]["class_prior"]
+    assert prior["loss"] == pytest.approx(-sum(p * math.log(p) for p in (0.5, 0.3, 0.2)))
+    assert prior["accuracy"] == 0.5

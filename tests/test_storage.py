@@ -1,0 +1,95 @@
+"""Storage and journal: whole objects, one writer, clear errors; over a local folder and over memory."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+
+from tuner.engine.journal import Journal, JournalError, rows_from_json, rows_to_json
+from tuner.engine.storage import Storage, StorageError
+from tuner.trial import Row
+
+
+@pytest.fixture(params=["local", "memory"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    return Storage(tmp_path / "store" if request.param == "local" else f"memory://{tmp_path.name}")
+
+
+def test_objects_round_trip_and_are_listed(storage: Storage) -> None:
+    storage.write("a/one.json", b"1")
+    storage.write("a/two.json", b"2")
+    storage.write("a/two.json", b"22")
+    assert storage.read("a/two.json") == b"22"
+    assert storage.names("a") == ["one.json", "two.json"]
+    assert storage.child("a").read("one.json") == b"1"
+    assert storage.exists("a/one.json")
+    assert not storage.exists("a/three.json")
+    assert storage.names("nothing") == []
+    with pytest.raises(FileNotFoundError):
+        storage.read("a/three.json")
+
+
+def test_a_name_is_created_once(storage: Storage) -> None:
+    storage.create("x", b"first")
+    with pytest.raises(FileExistsError):
+        storage.create("x", b"second")
+    assert storage.read("x") == b"first"
+
+
+@pytest.mark.parametrize("name", ["../out", "/etc/passwd", "a/../../out"])
+def test_names_cannot_leave_the_folder(storage: Storage, name: str) -> None:
+    with pytest.raises(ValueError, match="relative"):
+        storage.write(name, b"")
+
+
+def test_an_unwritable_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StorageError, match=r"cannot write .*file/x.*free|space|writable"):
+        Storage(tmp_path / "file").write("x", b"1")
+
+
+def test_a_second_writer_of_a_journal_is_refused(storage: Storage) -> None:
+    first, second = Journal(storage), Journal(storage)
+    assert first.append({"kind": "created", "time": 1.0}) == 1
+    with pytest.raises(JournalError, match="running elsewhere"):
+        second.append({"kind": "created", "time": 2.0})
+    assert [number for number, _ in second.entries()] == [1]
+    assert second.append({"kind": "attempt", "time": 3.0}) == 2
+
+
+def test_a_damaged_entry_is_named(storage: Storage) -> None:
+    Journal(storage).append({"kind": "created", "time": 1.0})
+    storage.write("journal/000001.json", b'{"kind": "cre')
+    with pytest.raises(JournalError, match=r"000001\.json is not JSON"):
+        list(Journal(storage).entries())
+
+
+def _append_until_killed(path: str) -> None:
+    journal = Journal(Storage(path))
+    list(journal.entries())
+    while True:
+        journal.append({"kind": "filler", "time": 0.0, "text": "x" * 100_000})
+
+
+def test_a_writer_killed_at_any_moment_leaves_whole_entries(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    for round_ in range(5):
+        writer = context.Process(target=_append_until_killed, args=(str(tmp_path),))
+        writer.start()
+        writer.join(0.1 + 0.02 * round_)
+        os.kill(writer.pid, 9)
+        writer.join()
+    entries = list(Journal(Storage(tmp_path)).entries())
+    assert [number for number, _ in entries] == list(range(1, len(entries) + 1))
+    assert len(entries) > 5
+    assert all(len(json.dumps(entry)) > 100_000 for _, entry in entries)
+
+
+def test_rows_survive_json_with_nan() -> None:
+    rows = [Row("t0001", 1, 0.5, float("nan"), 0.25, 0.1, 12.5)]
+    again = rows_from_json(json.loads(json.dumps(rows_to_json(rows), allow_nan=False)))
+    assert repr(again) == repr(rows)

@@ -1,0 +1,114 @@
+"""The command's frame: options that all commands share, exit codes, and where answers are printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from tuner.engine.sweep import Place
+
+app = typer.Typer(
+    name="caviar",
+    help="Distributed hyperparameter tuning: submit a sweep, review it in MLflow, tune again on fresh data.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+BAD_INPUT, FAILED, INTERRUPTED = 2, 3, 130
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object as the last line of stdout; all else on stderr.")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a field, e.g. train.learning_rate=0.1.", metavar="KEY=VALUE")
+]
+StorageUri = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        envvar="CAVIAR_STORAGE",
+        help="Folder or URI of sweeps and snapshots. [default: $CAVIAR_HOME/storage]",
+        show_default=False,
+        show_envvar=False,
+    ),
+]
+SpecPath = Annotated[Path, typer.Argument(help="The spec, a YAML file.", metavar="SPEC")]
+SweepName = Annotated[
+    str, typer.Argument(help="A sweep's id, its beginning, or a spec (its newest sweep).", metavar="SWEEP")
+]
+
+
+def main() -> None:
+    """Runs the command; known errors become one message and an exit code."""
+    from tuner.cli import look, model, run  # noqa: F401  # importing registers the commands
+
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        app()
+    except KeyboardInterrupt:
+        fail("interrupted", INTERRUPTED)
+    except (ValueError, FileNotFoundError) as error:  # specs, data, names: what the user gave
+        fail(str(error), BAD_INPUT)
+    except (OSError, RuntimeError) as error:
+        fail(str(error), FAILED)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Prints the message on stderr and exits."""
+    print(message, file=sys.stderr)
+    sys.exit(code)
+
+
+def console(json_wanted: bool = False) -> Console:
+    """Where people read: stdout, or stderr when stdout is for JSON."""
+    return Console(stderr=json_wanted)
+
+
+def answer(value: Any) -> None:
+    """Prints `value` as one line of JSON on stdout."""
+    print(json.dumps(value, default=str))
+
+
+def place(storage: str | None = None) -> Place:
+    """Where this user's sweeps live, from the options and the environment."""
+    from tuner.engine.storage import Storage
+    from tuner.engine.sweep import Place
+
+    home = Path(os.environ.get("CAVIAR_HOME", ".caviar")).absolute()
+    tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}"
+    return Place(home, Storage(storage or home / "storage"), tracking)
+
+
+def find_sweep(text: str, where: Place) -> str:
+    """The sweep that `text` means: its id, the beginning of one id, or a spec file's newest sweep.
+
+    ValueError if there is none, or several.
+    """
+    names = where.storage.names("sweeps")
+    if text in names:
+        return text
+    prefix = text
+    if Path(text).is_file():
+        from tuner.spec import load
+
+        prefix = load(text).name + "-"
+        found = [name for name in names if name.startswith(prefix)][-1:]
+    else:
+        found = [name for name in names if name.startswith(prefix)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ValueError(f"sweep {text!r} could be any of {', '.join(found)}: write more of its id")
+    raise ValueError(f"no sweep {text!r} in {where.storage.uri}: `caviar list` shows those there are")
+
+
+def _as_interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,81 @@
+"""Commands that start work: check, run, resume."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tuner.cli.app import FAILED, INTERRUPTED, Json, Sets, SpecPath, StorageUri, SweepName, answer, app, console, fail
+from tuner.cli.app import find_sweep, place
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tuner.engine.sweep import Place, SweepResult
+
+
+@app.command()
+def check(spec: SpecPath, sets: Sets = None, storage: StorageUri = None, as_json: Json = False) -> None:
+    """Read the spec and its data, and say what a sweep would search. Trains nothing."""
+    from tuner.engine import build
+    from tuner.review.describe import describe_data, describe_space
+    from tuner.spec import load
+
+    loaded = load(spec, sets or ())
+    snapshot = build.snapshot(loaded, place(storage).snapshots)
+    out = console(as_json)
+    out.print(describe_data(snapshot.description))
+    out.print(describe_space(loaded.space(), loaded.search.trials))
+    if as_json:
+        answer({"name": loaded.name, "digest": snapshot.digest, "rows": snapshot.description["rows"]})
+
+
+@app.command()
+def run(
+    spec: SpecPath,
+    sets: Sets = None,
+    storage: StorageUri = None,
+    sweep_id: Annotated[str | None, typer.Option("--id", help="The sweep's id. [default: name and time]")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a sweep on this machine (or on the Ray cluster in RAY_ADDRESS), from the spec to a registered model."""
+    from tuner.engine import sweep
+    from tuner.spec import load
+
+    loaded, where, out = load(spec, sets or ()), place(storage), console(as_json)
+    made = sweep.create(loaded, where, sweep_id)
+    out.print(f"sweep {made}", highlight=False)
+    _execute(made, where, out, as_json)
+
+
+@app.command()
+def resume(name: SweepName, storage: StorageUri = None, as_json: Json = False) -> None:
+    """Go on with an interrupted sweep: no trial is lost, none is trained twice, the MLflow runs are the same."""
+    where = place(storage)
+    _execute(find_sweep(name, where), where, console(as_json), as_json)
+
+
+def _execute(sweep_id: str, where: Place, out: Console, as_json: bool) -> None:
+    from tuner.engine import sweep
+    from tuner.engine.connect import ray_cluster
+    from tuner.review.terminal import Progress
+
+    try:
+        with Progress(out) as progress, ray_cluster(where.home):
+            result = sweep.execute(sweep_id, where, progress)
+    except KeyboardInterrupt:
+        fail(f"\ninterrupted; nothing is lost: caviar resume {sweep_id}", INTERRUPTED)
+    _print_result(result, where, out)
+    if as_json:
+        answer(result.figures)
+    if result.figures["status"] != "finished":
+        fail(f"sweep {sweep_id} found no model: no trial reached a finite loss", FAILED)
+
+
+def _print_result(result: SweepResult, where: Place, out: Console) -> None:
+    from tuner.review.describe import describe_result
+
+    figures: dict[str, Any] = result.figures
+    out.print(describe_result(figures, result.leaderboard, result.published.error), highlight=False)
+    out.print("review:   caviar ui", highlight=False)

@@ -1,0 +1,176 @@
+"""The Searcher through which Ray Tune asks for packs, and the one run of Ray Tune that trains them."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.search import Searcher
+
+from tuner.engine.history import History
+from tuner.engine.journal import rows_from_json
+from tuner.engine.pack import PackTrainable
+from tuner.trial import Row
+
+RETRIES = 3  # how often Tune runs a pack again whose worker or host was lost
+REFRESH_SECONDS = 5.0
+JOURNAL_SECONDS = 10.0  # how often the rows of a running pack are written down
+
+
+class PackSearcher(Searcher):
+    """Hands out packs (as numbers of journal entries) and takes in what became of them.
+
+    Any error in here ends the run and is kept in `error`: Tune must not go on without the journal.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        facts: Mapping[str, str],
+        workers: Callable[[], int],
+        deadline: float | None,
+        observe: Callable[[dict[str, Row]], None],
+    ) -> None:
+        super().__init__(metric="rows", mode="max")
+        self.error: BaseException | None = None
+        self._history = history
+        self._facts = facts
+        self._workers = workers
+        self._deadline = deadline
+        self._observe = observe
+        self._queue = list(history.open)  # packs of an earlier attempt, to be trained again
+        self._running: dict[str, int] = {}  # Tune's trial id -> pack id
+        self._latest: dict[str, Row] = {}  # newest rows of running packs
+        self._unwritten: dict[int, list[Row]] = {}
+        self._written = time.monotonic()
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next pack as a Tune configuration; None: not now; FINISHED: never again."""
+        return self._guard(lambda: self._suggest(trial_id))
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Takes in the evaluations of a pack that goes on."""
+        self._guard(lambda: self._progress(self._running[trial_id], rows_from_json(json.loads(result["progress"]))))
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        self._guard(lambda: self._complete(self._running.pop(trial_id), lost=error or result is None))
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the journal is the only truth."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the journal is the only truth."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its searcher into a snapshot that nobody reads
+
+    def _guard(self, step: Callable[[], Any]) -> Any:
+        if self.error:
+            return self.FINISHED
+        try:
+            return step()
+        except BaseException as error:
+            self.error = error
+            raise
+
+    def _suggest(self, trial_id: str) -> Any:
+        history = self._history
+        workers = self._workers()
+        if len(self._running) >= workers:
+            return None
+        if self._deadline and time.time() > self._deadline and not history.ledger.halted:
+            history.halt("the time budget is spent")
+        number = self._queue.pop(0) if self._queue else history.ask(workers)
+        if number is None:
+            return self.FINISHED if history.ledger.finished else None
+        self._running[trial_id] = history.open[number].id
+        self._observe(self._latest)
+        return {**self._facts, "entry": number}
+
+    def _progress(self, pack_id: int, rows: list[Row]) -> None:
+        self._latest.update((row.trial, row) for row in rows)
+        self._unwritten.setdefault(pack_id, []).extend(rows)
+        if time.monotonic() - self._written > JOURNAL_SECONDS:
+            self._written = time.monotonic()
+            for running, unwritten in self._unwritten.items():
+                self._history.progress(running, unwritten)
+            self._unwritten.clear()
+        self._observe(self._latest)
+
+    def _complete(self, pack_id: int, *, lost: bool) -> None:
+        self._unwritten.pop(pack_id, None)
+        if lost:
+            self._history.failed(pack_id, f"its worker was lost {RETRIES + 1} times")
+        else:
+            self._history.done(pack_id)
+        self._observe(self._latest)
+
+
+def run(
+    history: History,
+    facts: Mapping[str, str],
+    scratch: Path,
+    *,
+    cpus: float,
+    gpus: float,
+    max_workers: int | None,
+    deadline: float | None,
+    observe: Callable[[dict[str, Row]], None],
+) -> None:
+    """Trains packs on the Ray cluster that this process is connected to, until the ledger has finished.
+
+    `facts` go to every worker: `sweep`, the URI of the sweep's folder, and `snapshots`, where its data lies.
+    `scratch` is a local folder for Tune's own files; it is emptied. Errors of storage and journal come through.
+    """
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1024"
+    os.environ["TUNE_GLOBAL_CHECKPOINT_S"] = str(10**9)  # its snapshots are not used
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+    os.environ["TUNE_WARN_THRESHOLD_S"] = "30"
+    searcher = PackSearcher(history, facts, _worker_count(cpus, gpus, max_workers), deadline, observe)
+    tuner = tune.Tuner(
+        tune.with_resources(PackTrainable, {"cpu": cpus, "gpu": gpus}),
+        tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
+        run_config=tune.RunConfig(
+            name="packs",
+            storage_path=str(scratch),
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=RETRIES),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+        ),
+    )
+    try:
+        tuner.fit()
+    except Exception as error:
+        raise searcher.error or error from None
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if searcher.error:
+        raise searcher.error
+    if not history.ledger.finished:
+        raise RuntimeError("Ray Tune ended before the sweep was finished; resume it")
+
+
+def _worker_count(cpus: float, gpus: float, max_workers: int | None) -> Callable[[], int]:
+    """How many workers fit on the cluster now; asked again every few seconds, because clusters grow and shrink."""
+    seen: tuple[float, int] = (-math.inf, 0)
+
+    def count() -> int:
+        nonlocal seen
+        if time.monotonic() - seen[0] > REFRESH_SECONDS:
+            resources = ray.cluster_resources()
+            fits = min(
+                resources.get(name, 0.0) / share for name, share in (("CPU", cpus), ("GPU", gpus)) if share > 0
+            )
+            seen = (time.monotonic(), max(1, min(int(fits), max_workers or int(fits))))
+        return seen[1]
+
+    return count

@@ -1,0 +1,109 @@
+"""Ledger and journal moved together: every event is applied and written, or replayed, in one order."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tuner.engine.journal import Entry, Journal, JournalError, pack_to_json, rows_from_json, rows_to_json
+from tuner.engine.ledger import Ledger
+from tuner.engine.storage import Storage
+from tuner.trial import Pack, Row
+
+
+def result_name(pack_id: int) -> str:
+    """The object in which a worker leaves what a pack did."""
+    return f"packs/{pack_id:06d}.json"
+
+
+class History:
+    """The only writer of a sweep's journal.
+
+    `open` maps the journal entries of packs that were handed out, but have not come back, to their packs.
+    """
+
+    def __init__(self, sweep: Storage, journal: Journal, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
+        self.ledger = ledger
+        self.open: dict[int, Pack] = {}
+        self._sweep = sweep
+        self._journal = journal
+        self._clock = clock
+
+    def replay(self) -> None:
+        """Applies all entries. JournalError if the ledger decides otherwise than it did when they were written."""
+        for number, entry in self._journal.entries():
+            kind = entry["kind"]
+            if kind == "pack":
+                pack = self.ledger.ask(entry["workers"])
+                if pack is None or pack_to_json(pack) != entry["pack"]:
+                    raise JournalError(
+                        f"journal entry {number} of {self._sweep.uri} holds another decision than this version of "
+                        "caviar takes from the same history: resume it with the version that began it"
+                    )
+                self.open[number] = pack
+            elif kind == "done":
+                self._tell(entry)
+            elif kind == "failed":
+                self.ledger.fail(entry["pack"], entry["error"])
+                self._close(entry["pack"])
+            elif kind == "halted":
+                self.ledger.halt(entry["reason"])
+        self.ledger.take_changes()
+
+    def begin(self) -> None:
+        """Notes that a driver starts (or starts again), and takes in the packs that ended without one."""
+        self.write("attempt", host=socket.gethostname())
+        for pack in list(self.open.values()):
+            if self._sweep.exists(result_name(pack.id)):
+                self.done(pack.id)
+
+    def ask(self, workers: int) -> int | None:
+        """The journal entry of the next pack to run; None: wait, or all is finished."""
+        pack = self.ledger.ask(workers)
+        states = self.ledger.take_changes()
+        if pack is None:
+            if states:
+                self.write("states", states=states)
+            return None
+        number = self.write("pack", workers=workers, pack=pack_to_json(pack), states=states)
+        self.open[number] = pack
+        return number
+
+    def progress(self, pack_id: int, rows: list[Row]) -> None:
+        """Rows of a pack that is still running."""
+        self.write("rows", pack=pack_id, rows=rows_to_json(rows))
+
+    def done(self, pack_id: int) -> None:
+        """Takes in the object that the pack's worker left; its `error`, if any, makes the pack a failed one."""
+        result: Entry = json.loads(self._sweep.read(result_name(pack_id)))
+        if "error" in result:
+            self.failed(pack_id, result["error"])
+            return
+        self._tell({**result, "pack": pack_id})
+        self.write("done", pack=pack_id, **result, states=self.ledger.take_changes())
+
+    def failed(self, pack_id: int, error: str) -> None:
+        self.ledger.fail(pack_id, error)
+        self._close(pack_id)
+        self.write("failed", pack=pack_id, error=error, states=self.ledger.take_changes())
+
+    def halt(self, reason: str) -> None:
+        """Ends the search early; what was found is confirmed and refitted."""
+        self.ledger.halt(reason)
+        self.write("halted", reason=reason)
+
+    def write(self, kind: str, **fields: Any) -> int:
+        """Appends an entry; returns its number."""
+        return self._journal.append({"kind": kind, "time": self._clock(), **fields})
+
+    def _tell(self, entry: Entry) -> None:
+        holdout = {trial: (loss, accuracy) for trial, (loss, accuracy) in entry["holdout"].items()}
+        timings = [(trial, epochs, seconds) for trial, epochs, seconds in entry["timings"]]
+        self.ledger.tell(entry["pack"], rows_from_json(entry["rows"]), timings, holdout)
+        self._close(entry["pack"])
+
+    def _close(self, pack_id: int) -> None:
+        self.open = {number: pack for number, pack in self.open.items() if pack.id != pack_id}

@@ -1,0 +1,47 @@
+"""The Trainable that Ray Tune runs: one Tune trial trains one pack. A thin shell around `work`."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from ray import tune
+
+from tuner.engine.journal import rows_to_json
+from tuner.engine.work import PackRun
+from tuner.trial import Row
+
+STEP_SECONDS = 2.0  # a step ends at the first evaluation after so long: a small pack is one step
+
+
+class PackTrainable(tune.Trainable):  # type: ignore[misc]  # ray.tune is untyped
+    """Trains the pack that a journal entry holds. Its actor is reused from pack to pack."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self._run = PackRun.of(config["sweep"], config["entry"], config["snapshots"])
+        self._rows = self._run.train()
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Trains for about STEP_SECONDS. A pack that ends leaves its result in storage, an error likewise."""
+        began = time.monotonic()
+        rows: list[Row] = []
+        try:
+            for found in self._rows:
+                rows += found
+                if time.monotonic() - began > STEP_SECONDS:
+                    return {"done": False, "progress": json.dumps(rows_to_json(rows))}
+            self._run.finish()
+        except Exception as error:  # the same pack would fail again: an outcome, nothing for Tune to retry
+            self._run.give_up(error)
+        return {"done": True, "progress": "[]"}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: the state between rungs goes through storage."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing: a pack that was lost begins again at its rung."""

@@ -1,0 +1,63 @@
+"""The process beside the driver that publishes the journal to MLflow; the driver itself never imports mlflow."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from tuner.engine.storage import Storage
+
+CURSOR = "tracking.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """How far MLflow has the sweep. `error` says what keeps the rest from getting there; the journal keeps it."""
+
+    parent_run_id: str | None = None
+    model_uri: str | None = None
+    cursor: int = 0
+    error: str | None = None
+
+
+class Publisher:
+    """A child process that follows the sweep's journal until its end, or until this process is gone."""
+
+    def __init__(self, sweep: Storage, uri: str, log: str | None) -> None:
+        self._sweep = sweep
+        command = [sys.executable, "-m", "tuner.engine.tracking", sweep.uri, "--uri", uri]
+        with contextlib.ExitStack() as stack:
+            errors = stack.enter_context(open(log, "ab")) if log else subprocess.DEVNULL  # noqa: PTH123
+            self._process = subprocess.Popen(  # noqa: S603  # a list, no shell; both values are arguments
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors
+            )
+
+    def wait(self, seconds: float) -> Published:
+        """Gives the publisher `seconds` to end after the journal's last entry; then what is published so far."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        self.close()
+        return published(self._sweep)
+
+    def close(self) -> None:
+        """Ends the child: at its next pause by closing its input, then by a signal."""
+        if self._process.stdin:
+            self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def published(sweep: Storage) -> Published:
+    """What the cursor beside the journal says."""
+    try:
+        found: dict[str, Any] = json.loads(sweep.read(CURSOR))
+    except FileNotFoundError:
+        return Published()
+    return Published(**{name: found.get(name) for name in ("parent_run_id", "model_uri", "cursor", "error")})

@@ -1,0 +1,161 @@
+"""The sweep at a glance: a small object beside the journal, rewritten as the sweep runs, read by `list` and `status`."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tuner.engine import stages
+from tuner.engine.ledger import Ledger
+from tuner.engine.result import counts
+from tuner.engine.storage import Storage
+from tuner.trial import Row, Stage
+
+NAME = "status.json"
+SILENT_SECONDS = 60.0  # a sweep that says it runs, but was silent for so long, was interrupted
+WRITE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where a sweep stands. `rungs` lists (epochs, trials that got there); times in seconds."""
+
+    sweep: str
+    name: str
+    status: str  # preparing, running, finished, failed, interrupted
+    phase: str = "search"  # search, confirm, refit, publish
+    trials: int = 0
+    states: dict[str, int] = field(default_factory=dict)
+    rungs: list[tuple[int, int]] = field(default_factory=list)
+    best: dict[str, Any] | None = None
+    epochs: int = 0
+    epochs_expected: int = 0
+    seconds: float = 0.0
+    running: list[str] = field(default_factory=list)
+    halted: str = ""
+    host: str = ""
+    pid: int = 0
+    time: float = 0.0
+
+    @property
+    def epochs_per_second(self) -> float:
+        return self.epochs / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """A guess from the speed so far; None before there is any."""
+        left = max(self.epochs_expected - self.epochs, 0)
+        return left / self.epochs_per_second if self.epochs else None
+
+
+def read(sweep: Storage, now: float | None = None) -> Status | None:
+    """The status as last written; a silent runner counts as interrupted. None if there is no such sweep."""
+    try:
+        found = json.loads(sweep.read(NAME))
+    except FileNotFoundError:
+        return None
+    found["rungs"] = [(epochs, trials) for epochs, trials in found["rungs"]]
+    status = Status(**found)
+    silent = (time.time() if now is None else now) - status.time > SILENT_SECONDS
+    if status.status in ("preparing", "running") and (silent or _is_dead(status)):
+        return Status(**{**asdict(status), "status": "interrupted"})
+    return status
+
+
+def _is_dead(status: Status) -> bool:
+    if status.host != socket.gethostname() or not status.pid:
+        return False
+    try:
+        os.kill(status.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+class Reporter:
+    """Makes and writes the status of one running sweep, and hands it to whoever shows it."""
+
+    def __init__(self, sweep: Storage, sweep_id: str, name: str, show: Callable[[Status], None]) -> None:
+        self._sweep = sweep
+        self._id = sweep_id
+        self._name = name
+        self._show = show
+        self._began = time.monotonic()
+        self._written = 0.0
+        self._epochs_before = 0
+
+    def resume(self, ledger: Ledger) -> None:
+        """Epochs of earlier attempts don't count in the speed."""
+        self._epochs_before = ledger.epochs
+
+    def report(self, ledger: Ledger | None, status: str, phase: str = "", running: dict[str, Row] | None = None) -> Status:
+        """Shows the status, and writes it when it has changed in kind or the last one is some seconds old."""
+        made = self._make(ledger, status, phase, running or {})
+        self._show(made)
+        if status != "running" or time.monotonic() - self._written > WRITE_SECONDS:
+            self._written = time.monotonic()
+            self._sweep.write(NAME, json.dumps(asdict(made)).encode())
+        return made
+
+    def _make(self, ledger: Ledger | None, status: str, phase: str, running: dict[str, Row]) -> Status:
+        common = {
+            "sweep": self._id,
+            "name": self._name,
+            "status": status,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "time": time.time(),
+            "seconds": time.monotonic() - self._began,
+        }
+        if ledger is None:
+            return Status(**common, phase=phase or "snapshot")
+        best = next(iter(ledger.ranked()), None)
+        row = ledger.best_row(best.id) if best else None
+        live = sum(row.epoch for trial, row in running.items() if trial not in ledger.rows)
+        return Status(
+            **common,
+            phase=phase or phase_of(ledger),
+            trials=ledger.terms.trials,
+            states=counts(ledger),
+            rungs=reached(ledger),
+            best={"trial": row.trial, "val_loss": row.val_loss, "val_accuracy": row.val_accuracy} if row else None,
+            epochs=ledger.epochs + live - self._epochs_before,
+            epochs_expected=expected_epochs(ledger) - self._epochs_before,
+            running=[pack.reason for pack in ledger.open.values()],
+            halted=ledger.halted,
+        )
+
+
+def phase_of(ledger: Ledger) -> str:
+    """The stage of the newest pack that is open."""
+    open_stages = {pack.stage for pack in ledger.open.values()}
+    for stage in (Stage.SEARCH, Stage.CONFIRM, Stage.REFIT, Stage.BASELINE):
+        if stage in open_stages:
+            return stage.value
+    return Stage.SEARCH.value
+
+
+def reached(ledger: Ledger) -> list[tuple[int, int]]:
+    """For each rung its epochs and how many search trials have been evaluated there."""
+    last = [rows[-1].epoch for trial, rows in ledger.rows.items() if ledger.trials[trial].stage is Stage.SEARCH and rows]
+    return [(epochs, sum(epoch >= epochs for epoch in last)) for epochs in ledger.rule.rungs]
+
+
+def expected_epochs(ledger: Ledger) -> int:
+    """About how many epochs the whole sweep will train: each rung keeps its share, then what follows the search."""
+    rungs, terms = ledger.rule.rungs, ledger.terms
+    spent, trials = 0.0, float(terms.trials)
+    for before, rung in zip((0, *rungs), rungs, strict=False):
+        spent += trials * (rung - before)
+        trials /= rungs[1] / rungs[0] if len(rungs) > 1 else 1
+    if ledger.halted:
+        spent = float(sum(len(ledger.rows.get(trial.id, ())) for trial in ledger.ranked()))
+    later = terms.confirm * terms.seeds + 1 + (len(stages.BASELINE_RATES) + 1 if terms.baseline else 0)
+    return round(spent + later * rungs[-1])

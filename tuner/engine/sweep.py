@@ -1,0 +1,203 @@
+"""A sweep from spec to result: made once, then run, and run again after any kill, until it has finished."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner.engine import build, status
+from tuner.engine.history import History
+from tuner.engine.journal import Journal
+from tuner.engine.publisher import Published, Publisher, published
+from tuner.engine.result import figures, leaderboard, summary
+from tuner.engine.storage import Storage
+from tuner.spec import Spec, parse
+from tuner.trial import Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tuner.data.snapshot import Snapshot
+    from tuner.engine.ledger import Ledger
+
+DRAIN_SECONDS = 60.0  # how long a finished sweep waits for MLflow before it says what is still to be sent
+
+Show = Callable[[status.Status], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where sweeps live: `home` on this machine, `storage` for durable state, `tracking` for people to look at."""
+
+    home: Path
+    storage: Storage
+    tracking: str
+
+    def sweep(self, sweep_id: str) -> Storage:
+        return self.storage.child(f"sweeps/{sweep_id}")
+
+    @property
+    def snapshots(self) -> Path:
+        return self.storage.local("snapshots") or self.home / "snapshots"
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """What a sweep found. `figures` is the object that `run --json` prints; `trials` has one row a trial."""
+
+    figures: dict[str, Any]
+    trials: pd.DataFrame
+    published: Published
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = self.figures["best"]
+        return found
+
+
+class SweepExists(ValueError):
+    """There is a sweep of that id already; resume it or choose another id."""
+
+
+def create(spec: Spec, place: Place, sweep_id: str | None = None, show: Show = lambda _: None) -> str:
+    """Reads the data, makes the snapshot and the journal's first entry; returns the sweep's id. Trains nothing.
+
+    DataError, SweepExists or StorageError before anything else is started.
+    """
+    sweep_id = sweep_id or new_id(spec.name)
+    sweep = place.sweep(sweep_id)
+    reporter = status.Reporter(sweep, sweep_id, spec.name, show)
+    snapshot = build.snapshot(spec, place.snapshots)
+    if sweep.exists("spec.yaml"):
+        raise SweepExists(f"sweep {sweep_id} exists already: `caviar resume {sweep_id}` goes on with it")
+    text = spec.to_yaml()
+    sweep.write("spec.yaml", text.encode())
+    sweep.write("snapshot.json", json.dumps(snapshot.description).encode())
+    facts = {key: value for key, value in snapshot.description.items() if key != "encoder"}
+    Journal(sweep).append(
+        {
+            "kind": "created",
+            "time": time.time(),
+            "sweep": sweep_id,
+            "name": spec.name,
+            "spec": spec.model_dump(mode="json"),
+            "spec_yaml": text,
+            "snapshot": facts,
+        }
+    )
+    reporter.report(None, "preparing")
+    return sweep_id
+
+
+def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepResult:
+    """Runs the sweep from wherever its journal stands to its end, and publishes it; needs a Ray connection.
+
+    KeyboardInterrupt and errors leave a journal that the next call goes on from.
+    """
+    sweep = place.sweep(sweep_id)
+    spec, ledger, history = load(sweep, place)
+    reporter = status.Reporter(sweep, sweep_id, spec.name, show)
+    reporter.resume(ledger)
+    publisher = Publisher(sweep, spec.tracking.uri or place.tracking, _log(sweep))
+    try:
+        history.begin()
+        _train(sweep_id, spec, place, history, reporter)
+        reporter.report(ledger, "running", "publish")
+        return _conclude(sweep_id, place, ledger, history, publisher, reporter)
+    except BaseException as error:
+        _abandon(history, ledger, reporter, error)
+        raise
+    finally:
+        publisher.close()
+
+
+def load(sweep: Storage, place: Place) -> tuple[Spec, Ledger, History]:
+    """The sweep's spec, and its ledger replayed from the journal."""
+    spec = parse(sweep.read("spec.yaml").decode())
+    ledger = build.ledger(spec, build.stored_snapshot(sweep, place.snapshots))
+    history = History(sweep, Journal(sweep), ledger)
+    history.replay()
+    return spec, ledger, history
+
+
+def new_id(name: str) -> str:
+    """A sweep id that sorts by time and is taken by nobody else."""
+    return f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _train(sweep_id: str, spec: Spec, place: Place, history: History, reporter: status.Reporter) -> None:
+    if history.ledger.finished:
+        return
+    from tuner.engine import driver
+
+    ledger = history.ledger
+
+    def observe(running: dict[str, Row]) -> None:
+        reporter.report(ledger, "running", running=running)
+
+    driver.run(
+        history,
+        {"sweep": place.sweep(sweep_id).uri, "snapshots": str(place.snapshots)},
+        place.home / "tune" / f"{sweep_id}-{os.getpid()}",
+        cpus=spec.resources.cpus_per_worker,
+        gpus=spec.resources.gpus_per_worker,
+        max_workers=spec.resources.max_workers,
+        deadline=time.time() + spec.budget.hours * 3600 if spec.budget.hours else None,
+        observe=observe,
+    )
+
+
+def _conclude(
+    sweep_id: str, place: Place, ledger: Ledger, history: History, publisher: Publisher, reporter: status.Reporter
+) -> SweepResult:
+    sweep = place.sweep(sweep_id)
+    class_counts = json.loads(sweep.read("snapshot.json"))["class_counts"]
+    found = figures(ledger, class_counts)
+    ended = "finished" if found["best"] else "failed"
+    seconds = history.seconds()
+    result = {"sweep": sweep_id, "status": ended, **found, "seconds": seconds}
+    model = "model" if sweep.exists("model/model.json") else None
+    history.write(
+        "result",
+        result={**result, "summary_markdown": summary(sweep_id, result)},
+        model_dir=model,
+        leaderboard=leaderboard(ledger),
+    )
+    history.write("ended", status=ended, reason="" if found["best"] else "no trial reached a finite loss")
+    where = publisher.wait(DRAIN_SECONDS)
+    result |= {"parent_run_id": where.parent_run_id, "model_uri": where.model_uri}
+    sweep.write("result.json", json.dumps(result).encode())
+    reporter.report(ledger, ended, "done")
+    return SweepResult(result, build.frame(ledger), where)
+
+
+def _abandon(history: History, ledger: Ledger, reporter: status.Reporter, error: BaseException) -> None:
+    """Notes why the run ends; where not even that can be written, the journal up to here still stands."""
+    ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+    try:
+        history.write("ended", status=ended, reason=str(error) or ended)
+        reporter.report(ledger, ended)
+    except OSError:
+        return
+
+
+def _log(sweep: Storage) -> str | None:
+    local = sweep.local("tracking.log")
+    return str(local) if local else None
+
+
+def result_of(sweep: Storage) -> dict[str, Any] | None:
+    """The result that the sweep left when it finished, with what MLflow has of it now."""
+    try:
+        result: dict[str, Any] = json.loads(sweep.read("result.json"))
+    except FileNotFoundError:
+        return None
+    where = published(sweep)
+    return {**result, "parent_run_id": where.parent_run_id, "model_uri": where.model_uri}
