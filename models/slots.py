@@ -1,0 +1,175 @@
+"""The state of K trials of one shape: what training advances, and what is stored between rungs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from models.config import Config
+from models.inference import Inference, Moments, fold, population_moments
+from models.layout import Layout, initial, padded
+from models.optimizers import RULES
+
+
+class Slots:
+    """K fused slots of one shape after `epoch` epochs and `steps` minibatches.
+
+    `tensors` are K first: `params` and the optimizer's state [K, length of the layout], `mean_i` and
+    `variance_i` [K, width] (the running averages of batch norm), `best` [K, length without batch norm] and
+    `best_loss` float64 [K] (infinite where no evaluation was kept).
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        configs: Sequence[Config],
+        *,
+        epoch: int,
+        steps: int,
+        layout: Layout,
+        classes: int,
+        tensors: Mapping[str, Tensor],
+    ) -> None:
+        self.labels, self.configs, self.tensors = list(labels), list(configs), dict(tensors)
+        self.epoch, self.steps, self.layout, self.classes = epoch, steps, layout, classes
+
+    @classmethod
+    def start(
+        cls,
+        labels: Sequence[str],
+        configs: Sequence[Config],
+        inputs: int,
+        classes: int,
+        dtype: torch.dtype = torch.float32,
+    ) -> Slots:
+        """Slots before their first epoch, each initialised from its own seed."""
+        shapes = {config.shape() for config in configs}
+        if len(shapes) != 1 or len(set(labels)) != len(labels) or len(labels) != len(configs):
+            raise ValueError(f"slots need one configuration a label and one shape, not {len(labels)} of {shapes}")
+        first = configs[0]
+        layout = Layout(inputs, tuple(map(padded, first.widths)), padded(classes), first.normalised)
+        plain = Layout(inputs, layout.widths, layout.classes, batch_norm=False)
+        params = torch.stack([initial(layout, config.seed, config.widths, classes) for config in configs]).to(dtype)
+        tensors = {"params": params, **{name: torch.zeros_like(params) for name in RULES[first.optimizer].state}}
+        for layer, width in enumerate(layout.widths if first.normalised else ()):
+            tensors[f"mean_{layer}"] = params.new_zeros(len(configs), width)
+            tensors[f"variance_{layer}"] = params.new_zeros(len(configs), width)
+        tensors["best"] = params.new_zeros(len(configs), plain.length)
+        tensors["best_loss"] = torch.full((len(configs),), torch.inf, dtype=torch.float64)
+        return cls(labels, configs, epoch=0, steps=0, layout=layout, classes=classes, tensors=tensors)
+
+    def select(self, labels: Sequence[str]) -> Slots:
+        """A copy of the slots named, in that order."""
+        index = torch.tensor([self.labels.index(label) for label in labels], device=self.tensors["params"].device)
+        configs = [self.configs[at] for at in index.tolist()]
+        return self._with(labels, configs, {name: tensor[index] for name, tensor in self.tensors.items()})
+
+    @classmethod
+    def join(cls, parts: Sequence[Slots]) -> Slots:
+        """All slots of `parts`, which share shape, epoch and steps; a copy."""
+        first = parts[0]
+        for part in parts:
+            for name, mine, other in (
+                ("shape", first.configs[0].shape(), part.configs[0].shape()),
+                ("layout", (first.layout, first.classes), (part.layout, part.classes)),
+                ("epoch and steps", (first.epoch, first.steps), (part.epoch, part.steps)),
+            ):
+                if mine != other:
+                    raise ValueError(f"slots to be joined must share their {name}: {mine} is not {other}")
+        tensors = {name: torch.cat([part.tensors[name] for part in parts]) for name in first.tensors}
+        labels = [label for part in parts for label in part.labels]
+        return first._with(labels, [config for part in parts for config in part.configs], tensors)
+
+    def save_tensors(self) -> dict[str, Tensor]:
+        """Everything but labels, configurations and epoch, for `restore`: contiguous, on the CPU, K first."""
+        steps = torch.full((len(self.labels),), self.steps, dtype=torch.int64)
+        return {"steps": steps, **{name: tensor.cpu().contiguous() for name, tensor in self.tensors.items()}}
+
+    @classmethod
+    def restore(
+        cls,
+        labels: Sequence[str],
+        configs: Sequence[Config],
+        epoch: int,
+        tensors: Mapping[str, Tensor],
+        *,
+        inputs: int,
+        classes: int,
+    ) -> Slots:
+        """The slots that `save_tensors` described; training goes on bit for bit. ValueError if they do not fit."""
+        blank = cls.start(labels, configs, inputs, classes, tensors["params"].dtype)
+        expected = {name: tuple(tensor.shape) for name, tensor in blank.tensors.items()} | {"steps": (len(labels),)}
+        found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        if found != expected:
+            raise ValueError(f"the stored tensors are not those of these slots: found {found}, expected {expected}")
+        steps = set(tensors["steps"].tolist())
+        if len(steps) != 1:
+            raise ValueError(f"the stored slots stand at different steps: {sorted(steps)}")
+        kept = {name: tensors[name].clone() for name in blank.tensors}
+        return cls(labels, configs, epoch=epoch, steps=steps.pop(), layout=blank.layout, classes=classes, tensors=kept)
+
+    def keep(self, labels: Sequence[str]) -> None:
+        """Drop all slots but these, in place."""
+        kept = self.select(labels)
+        self.labels, self.configs, self.tensors = kept.labels, kept.configs, kept.tensors
+
+    def views(self, size: int) -> Iterator[Slots]:
+        """The slots in groups of `size` that share their memory with this."""
+        for at in range(0, len(self.labels), size):
+            tensors = {name: tensor[at : at + size] for name, tensor in self.tensors.items()}
+            yield self._with(self.labels[at : at + size], self.configs[at : at + size], tensors)
+
+    def to(self, device: torch.device) -> None:
+        """Move to `device`, in place."""
+        self.tensors = {name: tensor.to(device) for name, tensor in self.tensors.items()}
+
+    def inference(self, X: Tensor) -> Inference:
+        """The network at test time with the weights of now. X [N, inputs] are the training rows (second pass)."""
+        first, params = self.configs[0], self.tensors["params"]
+        if not first.normalised:
+            moments: list[Moments] = []
+        elif first.bn_statistics == "second_pass":
+            moments = population_moments(self.layout, params, X, first.activation, first.bn_epsilon)
+        else:
+            moments = self._averages()
+        plain = Layout(self.layout.inputs, self.layout.widths, self.layout.classes, batch_norm=False)
+        return Inference(plain, fold(self.layout, params, moments, first.bn_epsilon), first.activation, self.classes)
+
+    @property
+    def best(self) -> dict[str, Inference]:
+        """By label, without padding, the network at its best evaluation; only slots for which one was kept."""
+        first = self.configs[0]
+        plain = Layout(self.layout.inputs, self.layout.widths, self.layout.classes, batch_norm=False)
+        stack = Inference(plain, self.tensors["best"], first.activation, self.classes)
+        found = self.tensors["best_loss"].isfinite().tolist()
+        rows = zip(self.labels, self.configs, found, strict=True)
+        return {label: stack.single(at, config.widths) for at, (label, config, kept) in enumerate(rows) if kept}
+
+    def _averages(self) -> list[Moments]:
+        """Exponentially weighted mean and biased variance, corrected for their start at zero by 1 - decay^steps.
+
+        The running variance is of torch's unbiased estimates: (batch - 1) / batch makes it the course's.
+        """
+        first = self.configs[0]
+        correction = 1 - first.bn_decay**self.steps
+        biased = (first.batch_size - 1) / first.batch_size
+        return [
+            (
+                self.tensors[f"mean_{layer}"].double() / correction,
+                self.tensors[f"variance_{layer}"].double() / correction * biased,
+            )
+            for layer in range(len(self.layout.widths))
+        ]
+
+    def _with(self, labels: Sequence[str], configs: Sequence[Config], tensors: Mapping[str, Tensor]) -> Slots:
+        return Slots(
+            labels,
+            configs,
+            epoch=self.epoch,
+            steps=self.steps,
+            layout=self.layout,
+            classes=self.classes,
+            tensors=tensors,
+        )
