@@ -1,0 +1,1 @@
+"""From a source to arrays: reading, windows and splits, immutable snapshots."""

@@ -1,0 +1,107 @@
+"""Raw columns as they come: what they hold, and their values as numbers or texts."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api import types
+
+OBJECT_KINDS = {
+    "string": "category",
+    "empty": "category",
+    "boolean": "boolean",
+    "date": "datetime",
+    "datetime": "datetime",
+    "datetime64": "datetime",
+    "integer": "number",
+    "integer-na": "number",
+    "floating": "number",
+    "mixed-integer-float": "number",
+    "decimal": "number",
+}
+
+
+class DataError(ValueError):
+    """Data that cannot be used. The message names the rule, the value and the next step."""
+
+
+class Kind(StrEnum):
+    """What a raw column holds."""
+
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATETIME = "datetime"
+    CATEGORY = "category"
+
+
+def nearest(name: str, names: Iterable[object]) -> str:
+    """` (nearest: 'x')`, or nothing where no name comes near: the end of an error message."""
+    near = difflib.get_close_matches(name, [str(other) for other in names], n=1)
+    return f" (nearest: {near[0]!r})" if near else ""
+
+
+def require(names: Sequence[str], present: pd.Index) -> None:
+    """Raises DataError unless each of `names` is exactly one of the columns `present`."""
+    absent = [name for name in names if name not in present]
+    if absent:
+        told = ", ".join(f"{name!r}{nearest(name, present)}" for name in absent)
+        raise DataError(f"the data must have every column named, and lack {told}: add or rename")
+    double = [name for name in names if list(present).count(name) > 1]
+    if double:
+        raise DataError(f"column names must be unique, and {double[0]!r} comes more than once: rename one")
+
+
+def kind_of(series: pd.Series) -> Kind:
+    """What `series` holds. Raises DataError where that is none of the kinds, or several of them."""
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return Kind.CATEGORY
+    if types.is_bool_dtype(dtype):
+        return Kind.BOOLEAN
+    if types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype):
+        return Kind.NUMBER
+    if types.is_datetime64_any_dtype(dtype):
+        return Kind.DATETIME
+    if types.is_object_dtype(dtype):
+        inferred = types.infer_dtype(series, skipna=True)
+        if inferred in OBJECT_KINDS:
+            return Kind(OBJECT_KINDS[inferred])
+        raise DataError(
+            f"a column must hold numbers, texts, booleans or times, one of these; {series.name!r} holds "
+            f"{inferred} values: convert it or leave it out of the features"
+        )
+    if types.is_string_dtype(dtype):
+        return Kind.CATEGORY
+    raise DataError(f"column {series.name!r} is of type {dtype}, which has no encoding: convert it or leave it out")
+
+
+def texts_of(series: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
+    """Codes [N] (-1 is missing) into the list of the texts that occur."""
+    codes, values = pd.factorize(series)
+    return codes, [str(value) for value in values]
+
+
+def numbers_of(series: pd.Series, kind: Kind) -> NDArray[np.float64]:
+    """float64 [N]; times as seconds since 1970 (UTC); missing and infinite values as NaN."""
+    if series.isna().all():
+        return np.full(len(series), np.nan)
+    if kind is Kind.DATETIME:
+        series = _seconds(series)
+    elif types.is_object_dtype(series.dtype):
+        series = series.where(series.notna(), np.nan).astype(np.float64)
+    values: NDArray[np.float64] = series.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    values[np.isinf(values)] = np.nan
+    return values
+
+
+def _seconds(series: pd.Series) -> pd.Series:
+    try:
+        times = pd.to_datetime(series, utc=True)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"column {series.name!r} must hold times: {error}; write them as ISO 8601") from error
+    return (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
