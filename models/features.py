@@ -88,7 +88,11 @@ class Encoder:
 
     def to_json(self) -> dict[str, Any]:
         """The whole state as plain JSON values; floats survive `json.dumps` exactly."""
-        return {"columns": [{**asdict(column), "levels": list(column.levels)} for column in self.columns]}
+        return {
+            "columns": [
+                {**asdict(column), "kind": column.kind.value, "levels": list(column.levels)} for column in self.columns
+            ]
+        }
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Encoder:

@@ -12,8 +12,8 @@ import pyarrow.feather
 import pyarrow.parquet
 
 from models.features import DataError
+from tuner.data.request import NPZ_TARGET
 
-NPZ_TARGET = "y"
 Table = tuple[pd.DataFrame, list[str]]
 
 

@@ -4,42 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from models.features import DataError, Encoder, Kind, kind_of
-from tuner.data import source
-from tuner.data.formats import NPZ_TARGET
-from tuner.data.splits import PARTS, Indices, Split, by_fraction, by_time, cut
+from tuner.data.description import describe, warnings_of
+from tuner.data.request import Request
+from tuner.data.source import read
+from tuner.data.splits import Split, cut, three_ways
 
 SAMPLE_ROWS = 5
 
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a snapshot is made from. Times are timedelta; a float is a fraction of all rows of the window.
-
-    `order` None means by time where `time` is named, else random (stratified by class, seeded). Rows at
-    or after `now` are dropped. Training needs at least `min_rows` rows: the largest batch.
-    """
-
-    target: str | None = None  # may be left out for NPZ: y
-    source: str | tuple[str, ...] | None = None
-    sql_url: str | None = None
-    sql_query: str | None = None
-    features: tuple[str, ...] | None = None  # None: all but target and time
-    time: str | None = None
-    window: timedelta | None = None
-    validation: timedelta | float = 0.2
-    holdout: timedelta | float = 0.2
-    order: Literal["time", "random"] | None = None
-    now: datetime | None = None
-    seed: int = 0
-    min_rows: int = 1
+__all__ = ["Prepared", "Request", "label", "prepare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +27,13 @@ class Prepared:
 
     X: NDArray[np.float32]
     y: NDArray[np.int64]
-    about: dict[str, Any]
+    description: dict[str, Any]
     sample: dict[str, Any]
 
 
 def prepare(request: Request) -> Prepared:
     """Everything between source and storage. Encoding and checks see training rows only. Raises DataError."""
-    frame = source.read(
+    frame = read(
         request.source,
         sql_url=request.sql_url,
         sql_query=request.sql_query,
@@ -62,22 +41,21 @@ def prepare(request: Request) -> Prepared:
         target=request.target,
         time=request.time,
     )
-    target = request.target or NPZ_TARGET
-    features = [str(name) for name in frame if name not in (target, request.time)]
+    features = [str(name) for name in frame if name not in (request.label, request.time)]
     features = features if request.features is None else list(request.features)
     frame = cut(frame, request.time, request.window, request.now)
-    y, classes = label(frame[target])
+    y, classes = label(frame[request.label])
     split = _split(request, frame, y)
     _check_training(y[split.train], y, classes, request.min_rows)
     train = frame.iloc[split.train]
     encoder = Encoder.fit(train, features)
-    rows = np.concatenate(list(_rows(split).values()))
+    rows = np.concatenate(list(split.parts.values()))
     X = encoder.transform(frame.iloc[rows])
-    about = _about(request, frame, split, y, classes) | {"encoder": encoder.to_json()}
-    about["features"] = {column.name: column.kind for column in encoder.columns}
-    about["warnings"] = [*split.warnings, *_warnings(request, encoder, X[: len(train)])]
+    description = describe(request, frame, split, y, classes) | {"encoder": encoder.to_json()}
+    description["features"] = {column.name: column.kind.value for column in encoder.columns}
+    description["warnings"] = [*split.warnings, *warnings_of(request, encoder, X[: len(train)])]
     sample = json.loads(train[features].head(SAMPLE_ROWS).to_json(orient="split", date_format="iso", index=False))
-    return Prepared(X, y[rows], about, sample)
+    return Prepared(X, y[rows], description, sample)
 
 
 def label(series: pd.Series) -> tuple[NDArray[np.int64], tuple[str, ...]]:
@@ -111,12 +89,16 @@ def label(series: pd.Series) -> tuple[NDArray[np.int64], tuple[str, ...]]:
 
 
 def _split(request: Request, frame: pd.DataFrame, y: NDArray[np.int64]) -> Split:
-    order = request.order or ("random" if request.time is None else "time")
-    if order == "random":
-        return by_fraction(y, request.validation, request.holdout, request.seed)
-    if request.time is None:
-        raise DataError("a split by time needs a time column: name it in `time`")
-    return by_time(frame[request.time].to_numpy(), request.validation, request.holdout, request.now)
+    return three_ways(
+        y,
+        None if request.time is None else frame[request.time].to_numpy(),
+        request.validation,
+        request.holdout,
+        validation_by=request.order(request.validation_by),
+        holdout_by=request.order(request.holdout_by),
+        now=request.now,
+        seed=request.seed,
+    )
 
 
 def _check_training(train: NDArray[np.int64], y: NDArray[np.int64], classes: tuple[str, ...], min_rows: int) -> None:
@@ -132,59 +114,3 @@ def _check_training(train: NDArray[np.int64], y: NDArray[np.int64], classes: tup
             f"every class must occur in the training rows, and {told} occurs only in newer or other rows: "
             f"widen the window, or merge or drop the class"
         )
-
-
-def _rows(split: Split) -> dict[str, Indices]:
-    return {part: getattr(split, part) for part in PARTS}
-
-
-def _about(
-    request: Request, frame: pd.DataFrame, split: Split, y: NDArray[np.int64], classes: tuple[str, ...]
-) -> dict[str, Any]:
-    """What snapshot.json tells, but for the encoding."""
-    rows = _rows(split)
-    borders = np.cumsum([0, *(len(part) for part in rows.values())]).tolist()
-    described = source.describe(request.source, request.sql_url)
-    return {
-        "classes": list(classes),
-        "splits": {part: [borders[place], borders[place + 1]] for place, part in enumerate(PARTS)},
-        "ranges": {part: _range(frame, request.time, numbers) for part, numbers in rows.items()},
-        "counts": {part: np.bincount(y[numbers], minlength=len(classes)).tolist() for part, numbers in rows.items()},
-        "source": {"data": described} | ({"query": request.sql_query} if request.sql_url else {}),
-        "target": request.target or NPZ_TARGET,
-        "time": request.time,
-        "window": str(request.window) if request.window else None,
-        "validation": str(request.validation),
-        "holdout": str(request.holdout),
-        "order": request.order or ("random" if request.time is None else "time"),
-        "now": request.now.isoformat() if request.now else None,
-        "seed": request.seed,
-    }
-
-
-def _range(frame: pd.DataFrame, time: str | None, rows: Indices) -> list[str] | None:
-    if time is None:
-        return None
-    times = frame[time].iloc[rows]
-    return [times.min().isoformat(), times.max().isoformat()]
-
-
-def _warnings(request: Request, encoder: Encoder, X: NDArray[np.float32]) -> list[str]:
-    """What a user should know of the training rows `X` before trusting a result."""
-    found = []
-    if request.order == "random" and request.time is not None:
-        found.append("the split is random although there is a time column: losses on future rows may well be higher")
-    stop = 0
-    constant = []
-    for column in encoder.columns:
-        part = X[:, stop : stop + len(column.names)]
-        stop += len(column.names)
-        rare = float(part[:, len(column.levels)].mean()) if column.kind is Kind.CATEGORY else 0.0
-        if rare > 0.5:
-            found.append(f"{rare:.0%} of the values of {column.name!r} are rare and encoded alike: is it an id?")
-        if not np.ptp(part, axis=0).any():
-            constant.append(column.name)
-    if constant:
-        told = ", ".join(repr(name) for name in constant[:5]) + (", ..." if len(constant) > 5 else "")
-        found.append(f"{len(constant)} features are constant in the training rows and teach nothing: {told}")
-    return found

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-import uuid
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.features import DataError, Encoder
-from tuner.data import preparation
-from tuner.data.preparation import Prepared, Request
+from tuner.data.preparation import Prepared, prepare
+from tuner.data.request import Request
 from tuner.data.splits import PARTS
 
 VERSION = 1
+ATTEMPTS = 10  # to rename a finished snapshot into place beside other processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Snapshot:
     """A snapshot in `directory`: X.npy, y.npy, snapshot.json, sample.json.
 
     `X` is float32 [N, D] and `y` int64 [N], read-only memory maps shared by all who open the snapshot;
-    rows stand in the order train | validation | holdout. `about` is the whole of snapshot.json.
+    rows stand in the order train | validation | holdout. `description` is the whole of snapshot.json.
     """
 
     directory: Path
@@ -39,21 +41,22 @@ class Snapshot:
     classes: tuple[str, ...]
     encoder: Encoder
     splits: Mapping[str, slice]
-    about: Mapping[str, Any]
+    description: Mapping[str, Any]
 
     @classmethod
     def open(cls, directory: Path | str) -> Snapshot:
         """The snapshot that `build` left in `directory`. Raises DataError where there is none, or half of one."""
         directory = Path(directory).resolve()
         try:
-            about = json.loads((directory / "snapshot.json").read_text(encoding="utf-8"))
-            if about["version"] != VERSION:
-                raise DataError(
-                    f"snapshots of format {VERSION} can be read, and {directory} has {about['version']}: build it again"
-                )
-            encoder, splits = Encoder.from_json(about["encoder"]), about["splits"]
+            description = json.loads((directory / "snapshot.json").read_text(encoding="utf-8"))
+            if description["version"] != VERSION:
+                found = description["version"]
+                raise DataError(f"snapshots must be of format {VERSION}, and {directory} is of {found}: build again")
+            encoder, splits = Encoder.from_json(description["encoder"]), description["splits"]
             slices = {part: slice(*splits[part]) for part in PARTS}
-            snapshot = cls(directory, about["digest"], tuple(about["classes"]), encoder, slices, about)
+            snapshot = cls(
+                directory, description["digest"], tuple(description["classes"]), encoder, slices, description
+            )
             X, y = snapshot.X, snapshot.y
         except (OSError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, DataError):
@@ -81,7 +84,7 @@ class Snapshot:
 
     def verify(self) -> None:
         """Raises DataError unless the content still has the digest it is named by."""
-        found = _digest(self.X, self.y, self.about)
+        found = _digest(self.X, self.y, self.description)
         if found != self.digest:
             raise DataError(
                 f"the content of a snapshot must match its digest; {self.directory} has {found}, not {self.digest}: "
@@ -95,50 +98,56 @@ def build(request: Request, directory: Path | str) -> Snapshot:
     Equal content gives an equal digest; a snapshot that is there already is kept. Safe in several
     processes at once. Raises DataError for data that cannot be used.
     """
-    return store(preparation.prepare(request), directory)
+    return store(prepare(request), directory)
 
 
 def store(prepared: Prepared, directory: Path | str) -> Snapshot:
     """Writes `prepared` as `directory`/<digest>, whole or not at all."""
     directory = Path(directory)
+    description = {"version": VERSION, **prepared.description}
+    description = {"digest": _digest(prepared.X, prepared.y, description), **description}
     try:
         directory.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=".building-", dir=directory))
+        try:
+            np.save(building / "X.npy", prepared.X)
+            np.save(building / "y.npy", prepared.y)
+            _write_json(building / "sample.json", prepared.sample)
+            _write_json(building / "snapshot.json", description)
+            building.chmod(0o755)  # a temporary folder is private, a snapshot is shared
+            stored = _publish(building, directory / description["digest"])
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+            shutil.rmtree(_aside(building), ignore_errors=True)
     except OSError as error:
         raise DataError(
-            f"snapshots need a folder to write in, and {directory} is none ({error}): choose another"
+            f"a snapshot needs a folder to be written in, and {directory} is none ({error}): choose another"
         ) from error
-    try:
-        about = {"version": VERSION, **prepared.about}
-        digest = _digest(prepared.X, prepared.y, about)
-        np.save(building / "X.npy", prepared.X)
-        np.save(building / "y.npy", prepared.y)
-        _write_json(building / "sample.json", prepared.sample)
-        _write_json(building / "snapshot.json", {"digest": digest, **about})
-        building.chmod(0o755)  # a temporary folder is private, a snapshot is shared
-        return _publish(building, directory / digest)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+    # the same content may have come from elsewhere before; this caller asked for these rows
+    return replace(stored, description=description)
 
 
 def _publish(building: Path, final: Path) -> Snapshot:
-    """Renames `building` to `final`, unless an intact snapshot is there: equal digests are equal content."""
-    try:
-        snapshot = Snapshot.open(final)
-        snapshot.verify()
-    except DataError:
-        _map.cache_clear()
-        broken = building.with_name(f".broken-{uuid.uuid4().hex}")
+    """Renames `building` to `final` unless an intact snapshot is there: equal digests are equal content."""
+    for _ in range(ATTEMPTS):
         try:
+            snapshot = Snapshot.open(final)
+            snapshot.verify()
+        except DataError:
+            _map.cache_clear()
+        else:
+            return snapshot
+        with contextlib.suppress(OSError):  # another process was quicker: look again
             if final.exists():
-                final.rename(broken)
+                final.rename(_aside(building))
             building.rename(final)
-        except OSError:  # another process was first
-            if not final.exists():
-                raise
-        shutil.rmtree(broken, ignore_errors=True)
-        return Snapshot.open(final)
-    return snapshot
+        time.sleep(0.02)
+    raise DataError(f"a snapshot must be readable after it was written, and {final} is not: check the file system")
+
+
+def _aside(building: Path) -> Path:
+    """Where a broken snapshot is moved that stands in the way of `building`."""
+    return building.with_name(f"{building.name}.broken")
 
 
 @functools.lru_cache(maxsize=16)
@@ -147,9 +156,9 @@ def _map(path: Path) -> NDArray[Any]:
     return array
 
 
-def _digest(X: NDArray[np.float32], y: NDArray[np.int64], about: Mapping[str, Any]) -> str:
+def _digest(X: NDArray[np.float32], y: NDArray[np.int64], description: Mapping[str, Any]) -> str:
     """128 bits of SHA-256 over arrays, encoding, classes, splits and their ranges (MLflow takes 36 characters)."""
-    content = {name: about[name] for name in ("version", "encoder", "classes", "splits", "ranges")}
+    content = {name: description[name] for name in ("version", "encoder", "classes", "splits", "ranges")}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for array in (X, y):
         digest.update(f"{array.dtype.str}{array.shape}".encode())

@@ -14,7 +14,8 @@ from pandas.api import types
 
 from models.features import DataError, require
 from tuner.data.database import hide_secrets, query_table
-from tuner.data.formats import NPZ_TARGET, READERS, Table
+from tuner.data.formats import READERS, Table
+from tuner.data.request import NPZ_TARGET
 
 
 def read(
@@ -48,14 +49,14 @@ def read(
     require(kept, pd.Index(names))
     frame = frame[kept].reset_index(drop=True)
     if frame.empty:
-        raise DataError(f"data must have rows, and {describe(source, sql_url)} has none: check the source")
+        raise DataError(f"data must have rows, and {describe_source(source, sql_url)} has none: check the source")
     _check_values(frame, features)
     if time:
         frame[time] = timestamps(frame[time])
     return frame
 
 
-def describe(source: str | Sequence[str] | None, sql_url: str | None) -> str:
+def describe_source(source: str | Sequence[str] | None, sql_url: str | None) -> str:
     """The source in words, without any password."""
     if source is None:
         return hide_secrets(str(sql_url))

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.features import DataError
+from tuner.data.request import By, Size
 
 PARTS = ("train", "validation", "holdout")
 Indices = NDArray[np.intp]
@@ -25,10 +26,15 @@ class Split:
     holdout: Indices
     warnings: tuple[str, ...] = ()
 
+    @property
+    def parts(self) -> dict[str, Indices]:
+        """By name, in the order of PARTS."""
+        return {part: getattr(self, part) for part in PARTS}
+
     def __post_init__(self) -> None:
-        for name in PARTS:
-            if not len(getattr(self, name)):
-                sizes = ", ".join(f"{part} {len(getattr(self, part)):,}" for part in PARTS)
+        for name, rows in self.parts.items():
+            if not len(rows):
+                sizes = ", ".join(f"{part} {len(rows):,}" for part, rows in self.parts.items())
                 raise DataError(
                     f"every part must have rows, and {name} has none ({sizes}): "
                     f"change `window`, `validation` or `holdout`, or bring more rows"
@@ -67,56 +73,75 @@ def cut(frame: pd.DataFrame, time: str | None, window: timedelta | None, now: da
     return frame.reset_index(drop=True)
 
 
-def by_time(
-    times: Times, validation: timedelta | float, holdout: timedelta | float, now: datetime | None = None
+def three_ways(
+    y: NDArray[np.int64],
+    times: Times | None,
+    validation: Size,
+    holdout: Size,
+    *,
+    validation_by: By,
+    holdout_by: By,
+    now: datetime | None = None,
+    seed: int = 0,
 ) -> Split:
-    """The newest rows for the holdout, those just before for validation, the rest for training.
+    """Parts rows with classes `y` [N] and sorted `times` [N]: first the holdout, then validation from the rest.
 
-    `times` [N] is sorted. A part is a span of time (as in `cut`) or a fraction of all N rows; rows of
-    equal time are never parted, those on a border go to the newer part.
+    By time: the newest rows, so that validation comes just before the holdout. A span counts back from `now`
+    or from the newest row (as in `cut`), a fraction means that part of all N rows; rows of equal time are
+    never parted, those on a border go to the newer part. At random: stratified by class and the same for the
+    same seed, with scikit-learn; rows of a class with fewer than three all stay in training.
     """
-    upper = naive(now) if now is not None else times[-1] + np.timedelta64(1, "us")
-    cuts = [len(times)]
-    for part in (holdout, validation):
-        if isinstance(part, timedelta):
-            # (newest - span, newest] as a half-open interval of microseconds
-            upper = upper - np.timedelta64(part)
+    rows = np.arange(len(y))
+    border: np.datetime64 | None = None if now is None else naive(now)
+    parts, warnings = [], list[str]()
+    for size, by in ((holdout, holdout_by), (validation, validation_by)):
+        if by == "time":
+            if times is None:
+                raise DataError("a split by time needs a time column: name it in `time`, or split at random")
+            place, border = _newest(times[rows], size, len(y), border)
+            rows, part = rows[:place], rows[place:]
         else:
-            place = max(0, cuts[-1] - round(_fraction(part) * len(times)))
-            upper = times[place] if place < len(times) else upper
-        cuts.append(min(cuts[-1], int(np.searchsorted(times, upper, side="left"))))
-    rows = np.arange(len(times))
-    return Split(rows[: cuts[2]], rows[cuts[2] : cuts[1]], rows[cuts[1] :])
+            rows, part, scarce = _drawn(rows, y, size, seed)
+            if scarce:
+                warnings.append(f"{scarce} rows of classes with fewer than 3 rows are all in training")
+        parts.append(part)
+    return Split(rows, parts[1], parts[0], tuple(dict.fromkeys(warnings)))
 
 
-def by_fraction(y: NDArray[np.int64], validation: timedelta | float, holdout: timedelta | float, seed: int) -> Split:
-    """A random split by fractions of all rows, stratified by `y` [N], the same for the same seed.
+def _newest(times: Times, size: Size, total: int, border: np.datetime64 | None) -> tuple[int, np.datetime64]:
+    """Where the newest part of `times` begins, and the time that parts it from older rows (itself in the part)."""
+    if border is None:  # so that [border - span, border) in whole microseconds is (newest - span, newest]
+        border = times[-1] + np.timedelta64(1, "us")
+    if isinstance(size, timedelta):
+        border = border - np.timedelta64(size)
+    else:
+        place = max(0, len(times) - round(_fraction(size) * total))
+        border = times[place] if place < len(times) else border
+    return int(np.searchsorted(times, border, side="left")), border
 
-    Rows of a class with fewer than three rows all go to training.
-    """
+
+def _drawn(rows: Indices, y: NDArray[np.int64], size: Size, seed: int) -> tuple[Indices, Indices, int]:
+    """The rows that stay, those drawn, both sorted, and how many were too few of their class to be drawn from."""
     from sklearn.model_selection import train_test_split
 
-    if isinstance(validation, timedelta) or isinstance(holdout, timedelta):
-        raise DataError("a part in units of time needs a time-ordered split: name `time`, or give a `fraction`")
-    sizes = [round(_fraction(part) * len(y)) for part in (holdout, validation)]
-    scarce = np.bincount(y)[y] < 3
-    rest, parts = np.flatnonzero(~scarce), []
-    for size in sizes:
-        try:
-            rest, part = train_test_split(rest, test_size=size, stratify=y[rest], random_state=seed % 2**32)
-        except ValueError as error:
-            raise DataError(
-                f"a stratified split needs rows of every class in every part, and {len(y):,} rows of "
-                f"{len(np.unique(y))} classes are too few ({error}): bring more rows or change the fractions"
-            ) from error
-        parts.append(np.sort(part))
-    warnings = (
-        (f"{int(scarce.sum())} rows of classes with fewer than 3 rows are all in training",) if any(scarce) else ()
-    )
-    return Split(np.sort(np.concatenate([rest, np.flatnonzero(scarce)])), parts[1], parts[0], warnings)
+    if isinstance(size, timedelta):
+        raise DataError(f"a part in units of time ({size}) needs a split by time: name `time`, or give a `fraction`")
+    labels = y[rows]
+    scarce = np.bincount(labels)[labels] < 3
+    number = round(_fraction(size) * len(y))
+    try:
+        stay, part = train_test_split(
+            rows[~scarce], test_size=number, stratify=labels[~scarce], random_state=seed % 2**32
+        )
+    except ValueError as error:
+        raise DataError(
+            f"a stratified split needs rows of every class in every part, and {len(rows):,} rows of "
+            f"{len(np.unique(labels))} classes are too few ({error}): bring more rows or change the fractions"
+        ) from error
+    return np.sort(np.concatenate([stay, rows[scarce]])), np.sort(part), int(scarce.sum())
 
 
-def _fraction(part: float | timedelta) -> float:
-    if isinstance(part, timedelta) or not 0 < part < 1:
-        raise DataError(f"a fraction must lie between 0 and 1, not {part}: write it like 0.2")
-    return part
+def _fraction(size: float) -> float:
+    if not 0 < size < 1:
+        raise DataError(f"a fraction must lie between 0 and 1, not {size}: write it like 0.2")
+    return size
