@@ -62,7 +62,7 @@ def fold(layout: Layout, params: Tensor, moments: Sequence[Moments], epsilon: fl
     """`params` with batch norm folded into weights and biases: [K, length] of the layout without batch norm."""
     if not layout.batch_norm:
         return params.clone()
-    plain = Layout(layout.inputs, layout.widths, layout.classes, batch_norm=False)
+    plain = layout.plain
     result = params.new_empty(len(params), plain.length)
     weights, vectors = layout.weights(params), layout.vectors(params)
     folded = [fold_layer(weights[layer], vectors[layer], moment, epsilon) for layer, moment in enumerate(moments)] + [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -49,6 +49,11 @@ class Layout:
     @cached_property
     def length(self) -> int:
         return self.matrices + sum(self._vectors)
+
+    @property
+    def plain(self) -> Layout:
+        """The same without batch norm: a bias in the place of gamma and beta."""
+        return replace(self, batch_norm=False)
 
     def weights(self, flat: Tensor) -> list[Tensor]:
         """Views [K, out, in] into `flat` [K, length], one a layer."""

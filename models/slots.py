@@ -50,20 +50,20 @@ class Slots:
             raise ValueError(f"slots need one configuration a label and one shape, not {len(labels)} of {shapes}")
         first = configs[0]
         layout = Layout(inputs, tuple(map(padded, first.widths)), padded(classes), first.normalised)
-        plain = Layout(inputs, layout.widths, layout.classes, batch_norm=False)
         params = torch.stack([initial(layout, config.seed, config.widths, classes) for config in configs]).to(dtype)
         tensors = {"params": params, **{name: torch.zeros_like(params) for name in RULES[first.optimizer].state}}
         for layer, width in enumerate(layout.widths if first.normalised else ()):
             tensors[f"mean_{layer}"] = params.new_zeros(len(configs), width)
             tensors[f"variance_{layer}"] = params.new_zeros(len(configs), width)
-        tensors["best"] = params.new_zeros(len(configs), plain.length)
+        tensors["best"] = params.new_zeros(len(configs), layout.plain.length)
         tensors["best_loss"] = torch.full((len(configs),), torch.inf, dtype=torch.float64)
         return cls(labels, configs, epoch=0, steps=0, layout=layout, classes=classes, tensors=tensors)
 
     def select(self, labels: Sequence[str]) -> Slots:
         """A copy of the slots named, in that order."""
-        index = torch.tensor([self.labels.index(label) for label in labels], device=self.tensors["params"].device)
-        configs = [self.configs[at] for at in index.tolist()]
+        places = [self.labels.index(label) for label in labels]
+        index = torch.tensor(places, dtype=torch.int64, device=self.tensors["params"].device)
+        configs = [self.configs[place] for place in places]
         return self._with(labels, configs, {name: tensor[index] for name, tensor in self.tensors.items()})
 
     @classmethod
@@ -134,18 +134,19 @@ class Slots:
             moments = population_moments(self.layout, params, X, first.activation, first.bn_epsilon)
         else:
             moments = self._averages()
-        plain = Layout(self.layout.inputs, self.layout.widths, self.layout.classes, batch_norm=False)
-        return Inference(plain, fold(self.layout, params, moments, first.bn_epsilon), first.activation, self.classes)
+        folded = fold(self.layout, params, moments, first.bn_epsilon)
+        return Inference(self.layout.plain, folded, first.activation, self.classes)
 
     @property
     def best(self) -> dict[str, Inference]:
         """By label, without padding, the network at its best evaluation; only slots for which one was kept."""
-        first = self.configs[0]
-        plain = Layout(self.layout.inputs, self.layout.widths, self.layout.classes, batch_norm=False)
-        stack = Inference(plain, self.tensors["best"], first.activation, self.classes)
-        found = self.tensors["best_loss"].isfinite().tolist()
-        rows = zip(self.labels, self.configs, found, strict=True)
-        return {label: stack.single(at, config.widths) for at, (label, config, kept) in enumerate(rows) if kept}
+        result = {}
+        kept = self.tensors["best_loss"].isfinite().tolist()
+        for place, (label, config) in enumerate(zip(self.labels, self.configs, strict=True)):
+            if kept[place]:
+                stack = Inference(self.layout.plain, self.tensors["best"], config.activation, self.classes)
+                result[label] = stack.single(place, config.widths)
+        return result
 
     def _averages(self) -> list[Moments]:
         """Exponentially weighted mean and biased variance, corrected for their start at zero by 1 - decay^steps.

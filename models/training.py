@@ -60,6 +60,8 @@ def train(
     A slot whose loss is not finite is reported once, with a val_loss of NaN, and dropped. Fused or one by
     one, alone or in company, a slot's numbers are the same.
     """
+    if not slots.labels:
+        return
     slots.to(arrays.X.device)
     batches = Batches(arrays.train, len(arrays.X), slots.configs[0].batch_size, order_seed, epoch_rows)
     parts: list[Part] = []
