@@ -6,10 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tuner.search.space import Axis, DomainError, Space
+from tuner.search.space import LARGEST_GRID, Axis, DomainError, Space
 from tuner.trial import Draw
-
-LARGEST = 1_000_000
 
 
 class GridSampler:
@@ -25,9 +23,9 @@ class GridSampler:
     def __init__(self, space: Space, seed: int, trials: int, points: int | None = None) -> None:
         points = points_per_axis(space, trials) if points is None else points
         combinations = space.combinations(points)
-        if combinations > LARGEST:
+        if combinations > LARGEST_GRID:
             raise DomainError(
-                f"a grid of {points} points per axis has {combinations:,} combinations, more than {LARGEST:,}: "
+                f"a grid of {points} points per axis has {combinations:,} combinations, more than {LARGEST_GRID:,}: "
                 "fix some hyperparameters, set fewer points, or use sobol"
             )
         self._space = space

@@ -10,25 +10,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tuner.search.domain import (
-    DOMAINS,
-    Choice,
-    Domain,
-    DomainError,
-    Grid,
-    Int,
-    LogInt,
-    LogUniform,
-    OneMinusLogUniform,
-    Uniform,
-    domain_of,
-    written,
-)
+from tuner.search.choices import Choice, Grid
+from tuner.search.domain import Domain, DomainError
+from tuner.search.domains import DOMAINS, LISTED, domain_of, written
+from tuner.search.integers import Int, LogInt
+from tuner.search.reals import LogUniform, OneMinusLogUniform, Uniform
 from tuner.trial import Value
 
 __all__ = [
     "ALWAYS",
     "DOMAINS",
+    "LARGEST_GRID",
+    "LISTED",
     "AtLeast",
     "Axis",
     "Choice",
@@ -70,6 +63,8 @@ class AtLeast:
         return not isinstance(value, str) and value >= self.least
 
 
+LARGEST_GRID = 1_000_000
+"""Combinations beyond which a grid is refused: it would not be finished, and its order is held in memory."""
 Condition = tuple[OneOf | AtLeast, ...]
 ALWAYS: Condition = ()
 

@@ -1,0 +1,200 @@
+"""The sections of a spec but data: fields, defaults, legal values and what they mean. Names are binding."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from tuner.search.space import Choice, Int, LogInt, LogUniform, OneMinusLogUniform
+from tuner.spec.hyperparameter import PerLayer, Rule, Tunable
+from tuner.spec.section import Section
+
+_Fraction = Rule(least=0, below=1)
+_Positive = Rule(above=0)
+
+
+class Model(Section):
+    """The network: hidden layers with batch norm, then a softmax."""
+
+    hidden_layers: Annotated[Tunable, Rule(whole=True, least=0, most=32)] = Field(
+        default=Int(0, 3), description="Number of hidden layers; 0 is plain softmax regression."
+    )
+    hidden_units: Annotated[Tunable | PerLayer, Rule(whole=True, least=1, most=65536, layered=True)] = Field(
+        default=LogInt(32, 256),
+        description="Width of all hidden layers, or {per_layer: DOMAIN or list}.",
+    )
+    activation: Annotated[Tunable, Rule(("relu", "tanh"))] = Field(default="relu", description="relu or tanh.")
+    batch_norm: Annotated[Tunable, Rule((True, False))] = Field(
+        default=True, description="Batch norm before the activation; without it, layers have a bias."
+    )
+    bn_epsilon: Annotated[Tunable, _Positive] = Field(default=1e-8, description="Added to the variance in batch norm.")
+    bn_decay: Annotated[Tunable, _Fraction] = Field(default=0.9, description="Decay of the averages that ewa keeps.")
+    bn_statistics: Annotated[Tunable, Rule(("ewa", "second_pass"))] = Field(
+        default="ewa",
+        description="Mean and variance at test time: exponentially weighted averages, or exact ones from a second "
+        "pass over the training rows.",
+    )
+
+
+class Decay(Section):
+    """How the learning rate falls, epoch by epoch."""
+
+    schedule: Annotated[Tunable, Rule(("constant", "inverse_time", "exponential", "sqrt", "staircase"))] = Field(
+        default="inverse_time", description="constant, inverse_time, exponential, sqrt or staircase."
+    )
+    rate: Annotated[Tunable, Rule(least=0)] = Field(
+        default=LogUniform(1e-3, 1), description="How fast it falls; 0 is not at all. Unused by constant."
+    )
+    every: Annotated[Tunable, Rule(whole=True, least=1)] = Field(default=1, description="Epochs per step of staircase.")
+
+
+class Train(Section):
+    """How the network is trained."""
+
+    optimizer: Annotated[Tunable, Rule(("sgd", "momentum", "rmsprop", "adam"))] = Field(
+        default=Choice(("momentum", "adam")), description="sgd, momentum, rmsprop or adam."
+    )
+    learning_rate: Annotated[Tunable, _Positive] = Field(
+        default=LogUniform(1e-4, 1), description="Step size; the most important hyperparameter."
+    )
+    momentum: Annotated[Tunable, _Fraction] = Field(
+        default=OneMinusLogUniform(0.9, 0.999), description="Only where the optimizer is momentum."
+    )
+    beta1: Annotated[Tunable, _Fraction] = Field(default=0.9, description="Adam's average of gradients.")
+    beta2: Annotated[Tunable, _Fraction] = Field(default=0.999, description="Adam's and RMSprop's average of squares.")
+    epsilon: Annotated[Tunable, _Positive] = Field(default=1e-8, description="Adam's and RMSprop's guard against 0.")
+    batch_size: Annotated[Tunable, Rule(whole=True, least=2, most=1 << 20)] = Field(
+        default=Choice((64, 128, 256)), description="Rows per step."
+    )
+    weight_decay: Annotated[Tunable, Rule(least=0)] = Field(default=0.0, description="Decoupled; 0 is off.")
+    epoch_rows: int | None = Field(
+        default=None,
+        ge=1,
+        description="Rows of a virtual epoch: rungs shorter than a pass over large data.",
+    )
+    learning_rate_decay: Decay = Field(default_factory=Decay, description="How the learning rate falls.")
+
+
+class Search(Section):
+    """What is tried, and in which order."""
+
+    sampler: Literal["random", "grid", "sobol"] = Field(default="random", description="How trials are drawn.")
+    trials: int = Field(default=64, ge=1, le=1_000_000, description="At most this many trials.")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="Equal seeds draw equal trials.")
+    points: int | None = Field(
+        default=None, ge=2, description="Grid only: points per axis; default: as many as `trials` has room for."
+    )
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        if self.points is not None and self.sampler != "grid":
+            yield "points", f"is for sampler: grid, but the sampler is {self.sampler}: leave one of them out"
+
+
+class Halving(Section):
+    """Rungs at min_epochs, min_epochs * reduction, ... up to max_epochs; 1 in `reduction` goes on at each."""
+
+    min_epochs: int = Field(default=1, ge=1, description="Epochs of the first rung.")
+    max_epochs: int = Field(default=27, ge=1, description="Epochs of the last rung.")
+    reduction: int = Field(default=3, ge=2, description="One in this many goes on, with that many times the epochs.")
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        if self.max_epochs < self.min_epochs:
+            yield "max_epochs", f"must be at least min_epochs ({self.min_epochs}), got {self.max_epochs}"
+
+
+class Full(Section):
+    """Every trial is trained to the end."""
+
+    max_epochs: int = Field(default=27, ge=1, description="Epochs of every trial.")
+
+
+class Stopping(Section):
+    """Which trials are trained on. Exactly one of asha, successive_halving and none."""
+
+    alternatives = ("asha", "successive_halving", "none")
+    asha: Halving | None = Field(default=None, description="Promote the best as results come in; workers never wait.")
+    successive_halving: Halving | None = Field(
+        default=None,
+        description="Wait for whole rungs: a seed has one winner, however many the workers.",
+    )
+    none: Full | None = Field(default=None, description="Train every trial to the end.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, raw: Any) -> Any:
+        """`none` is short for `{none: {}}`, and so is `{none: null}`."""
+        if isinstance(raw, str) and raw in cls.alternatives:
+            return {raw: {}}
+        if isinstance(raw, dict) and len(raw) == 1:
+            return {name: {} if value is None else value for name, value in raw.items()}
+        return raw
+
+    @property
+    def kind(self) -> Literal["asha", "successive_halving", "none"]:
+        return "asha" if self.asha else "successive_halving" if self.successive_halving else "none"
+
+    @property
+    def max_epochs(self) -> int:
+        return (self.asha or self.successive_halving or self.none or Full()).max_epochs
+
+
+class Objective(Section):
+    """What is best, and how sure to be of it."""
+
+    metric: Literal["val_loss", "val_accuracy"] = Field(default="val_loss", description="What trials are compared by.")
+    mode: Literal["min", "max"] | None = Field(default=None, description="min for val_loss, max for val_accuracy.")
+    select: Literal["best", "last"] = Field(
+        default="best", description="Keep the weights of the best evaluation, or those of the last."
+    )
+    confirm: int = Field(default=3, ge=0, description="Retrain this many of the best trials on fresh seeds; 0 is none.")
+    seeds: int = Field(default=3, ge=1, description="Fresh seeds for each of them.")
+    baseline: bool = Field(default=True, description="Also train plain softmax regression, the model to beat.")
+
+    @classmethod
+    def completed(cls, raw: dict[str, Any]) -> dict[str, Any]:
+        if raw.get("mode") is None:
+            raw["mode"] = "max" if raw.get("metric") == "val_accuracy" else "min"
+        return raw
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        right = "max" if self.metric == "val_accuracy" else "min"
+        if self.mode != right:
+            yield "mode", f"must be {right} for {self.metric}, got {self.mode!r}: leave it out"
+
+
+class Budget(Section):
+    """When to stop starting more."""
+
+    hours: float | None = Field(
+        default=None, gt=0, le=1e6, allow_inf_nan=False, description="Wall-clock hours of the whole sweep."
+    )
+
+
+class Resources(Section):
+    """What each worker needs."""
+
+    cpus_per_worker: int = Field(default=1, ge=1, le=4096, description="CPU cores, which are also its threads.")
+    gpus_per_worker: float = Field(
+        default=0.0, ge=0, le=1024, allow_inf_nan=False, description="GPUs; a fraction shares one."
+    )
+    max_workers: int | None = Field(default=None, ge=1, description="At most this many; default: all that fit.")
+
+
+with warnings.catch_warnings():
+    # `register` is also a method that every abstract class has; nobody needs it on this one.
+    warnings.filterwarnings("ignore", message='Field name "register"')
+
+    class Tracking(Section):
+        """Where results are written."""
+
+        uri: str | None = Field(
+            default=None,
+            min_length=1,
+            description="MLflow; default: MLFLOW_TRACKING_URI, else embedded.",
+        )
+        register: str | None = Field(
+            default=None, min_length=1, description="Register the winner under this model name."
+        )

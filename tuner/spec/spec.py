@@ -1,0 +1,87 @@
+"""The spec as a whole: one sweep, described completely."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import Field
+
+from tuner.search.space import LARGEST_GRID, Space
+from tuner.spec.axes import deepest, space_of, whole_space
+from tuner.spec.data import Data
+from tuner.spec.hyperparameter import PerLayer
+from tuner.spec.reading import write
+from tuner.spec.schema import Budget, Halving, Model, Objective, Resources, Search, Stopping, Tracking, Train
+from tuner.spec.section import Section
+
+
+class Spec(Section):
+    """One sweep. All but name and data may be left out."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="Names the experiment in MLflow: letters, digits, '.', '_' and '-', at most 64, "
+        "beginning with a letter or digit.",
+    )
+    data: Data = Field(description="Where the rows come from and how they are split.")
+    model: Model = Field(default_factory=Model, description="The network. A plain value is fixed, a domain searched.")
+    train: Train = Field(default_factory=Train, description="The training. A plain value is fixed, a domain searched.")
+    search: Search = Field(default_factory=Search, description="What is tried, and in which order.")
+    stopping: Stopping = Field(default_factory=lambda: Stopping(asha=Halving()), description="Which trials go on.")
+    objective: Objective = Field(default_factory=Objective, description="What is best, and how sure to be of it.")
+    budget: Budget = Field(default_factory=Budget, description="When to stop starting more.")
+    resources: Resources = Field(default_factory=Resources, description="What each worker needs.")
+    tracking: Tracking = Field(default_factory=Tracking, description="Where results are written.")
+
+    def space(self) -> Space:
+        """What the search may draw; axes by falling importance."""
+        return space_of(self.model, self.train)
+
+    def to_yaml(self) -> str:
+        """This spec with every default written out; loads to an equal spec, also when defaults have changed."""
+        return write(self.model_dump())
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        units, depth = self.model.hidden_units, deepest(self.model.hidden_layers)
+        if isinstance(units, PerLayer) and isinstance(units.layers, tuple) and len(units.layers) < depth:
+            text = f"per_layer has {len(units.layers)} entries, but hidden_layers goes up to {depth}: add the rest"
+            yield "model.hidden_units", text
+            return
+        points = self.search.points or 2
+        combinations = self.space().combinations(points) if self.search.sampler == "grid" else 0
+        if combinations > LARGEST_GRID:
+            text = f"{points} points per axis make {combinations:,} combinations, more than {LARGEST_GRID:,}"
+            yield "search.points", f"{text}: fix some hyperparameters, set fewer points, or use sobol"
+
+    def warnings(self) -> list[str]:
+        """What is legal but probably not meant, one sentence each."""
+        return list(self._doubts())
+
+    def _doubts(self) -> Iterator[str]:
+        for name in ("validation", "holdout"):
+            if self.data.time is not None and getattr(self.data, name).by == "random":
+                yield (
+                    f"data.{name}: random rows of data that has a time column; on data that changes over time this "
+                    "flatters every model and may prefer the wrong one: leave `by` out to take the newest rows"
+                )
+        if self.data.sql and re.search(r"://[^/@:]*:(?!\$\{)[^/@]+@", self.data.sql.url):
+            yield "data.sql.url: holds a password, which is stored with the sweep: write ${NAME} and set it outside"
+        space = self.space()
+        idle = [axis.name for axis in whole_space(self.model, self.train).axes if axis not in space.axes]
+        idle = [name for name in idle if self._was_given(name)]
+        if idle:
+            yield f"never active, so not searched: {', '.join(idle)}"
+        if not space.axes:
+            yield "nothing is searched: the trials differ in their seeds only"
+
+    def _was_given(self, name: str) -> bool:
+        decay = self.train.learning_rate_decay.model_fields_set
+        given = self.model.model_fields_set | self.train.model_fields_set | {f"decay_{field}" for field in decay}
+        return re.sub(r"(?<=hidden_units)_\d+$", "", name) in given
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a spec, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Spec.model_json_schema()}
