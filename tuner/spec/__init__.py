@@ -1,6 +1,6 @@
 """The spec: the one YAML file that describes a sweep, and the only validation of what users write."""
 
-from tuner.spec.load import from_mapping, load, parse
+from tuner.spec.loading import from_mapping, load, parse
 from tuner.spec.problems import Problem, SpecError
 from tuner.spec.spec import Spec, json_schema
 
