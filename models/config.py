@@ -11,7 +11,7 @@ from models.layout import padded
 Value = float | int | str | bool
 
 _CONVERT = {"bool": bool, "int": int, "float": float, "str": str}
-_CHOICES = {
+CHOICES = {
     "activation": ("relu", "tanh"),
     "bn_statistics": ("ewa", "second_pass"),
     "optimizer": ("sgd", "momentum", "rmsprop", "adam"),
@@ -43,7 +43,7 @@ class Config:
     decay_every: int = 1
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
+        for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
         for name in ("bn_epsilon", "epsilon"):  # a padded unit has variance and gradient 0: 0 / 0 without it
