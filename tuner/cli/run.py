@@ -28,7 +28,7 @@ def check(spec: SpecPath, sets: Sets = None, storage: StorageUri = None, as_json
     out.print(describe_data(snapshot.description))
     out.print(describe_space(loaded.space(), loaded.search.trials))
     if as_json:
-        answer({"name": loaded.name, "digest": snapshot.digest, "rows": snapshot.description["rows"]})
+        answer({"name": loaded.name, "digest": snapshot.digest, "rows": sum(map(sum, snapshot.description["class_counts"].values()))})
 
 
 @app.command()
@@ -77,5 +77,5 @@ def _print_result(result: SweepResult, where: Place, out: Console) -> None:
     from tuner.review.describe import describe_result
 
     figures: dict[str, Any] = result.figures
-    out.print(describe_result(figures, result.leaderboard, result.published.error), highlight=False)
+    out.print(describe_result(figures, result.leaderboard, result.unsent), highlight=False)
     out.print("review:   caviar ui", highlight=False)

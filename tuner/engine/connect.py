@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,24 +15,21 @@ from pathlib import Path
 
 @contextmanager
 def ray_cluster(home: Path) -> Iterator[None]:
-    """Ray for the time of the block. An own cluster binds to loopback and demands a token that only this user can read."""
+    """Ray for the time of the block; a connection that this process has already is used and kept.
+
+    An own cluster binds to loopback and demands a token that only this user can read.
+    """
+    address = os.environ.get("RAY_ADDRESS")
+    if not address and "ray" not in sys.modules:  # ray reads its mode of authentication when it is imported
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN_PATH", str(_token(home)))
     import ray
 
-    address = os.environ.get("RAY_ADDRESS")
-    if address:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    else:
-        token = home / "ray.token"
-        if not token.exists():
-            _create_private(token, secrets.token_hex(32))
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-        os.environ.setdefault("RAY_AUTH_TOKEN_PATH", str(token))
-        ray.init(
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _node_ip_address="127.0.0.1",
-        )
+    if ray.is_initialized():
+        yield
+        return
+    own = {} if address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     try:
         yield
@@ -37,11 +37,15 @@ def ray_cluster(home: Path) -> Iterator[None]:
         ray.shutdown()
 
 
-def _create_private(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
+def _token(home: Path) -> Path:
+    """The file with this user's token; made once, readable by nobody else."""
+    token = home / "ray.token"
+    if not token.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=home)  # mode 0600
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32))
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, token)  # whoever is first wins, and nobody reads half a token
+        Path(temporary).unlink()
+    return token

@@ -39,7 +39,7 @@ class PackSearcher(Searcher):
         deadline: float | None,
         observe: Callable[[dict[str, Row]], None],
     ) -> None:
-        super().__init__(metric="rows", mode="max")
+        super().__init__()
         self.error: BaseException | None = None
         self._history = history
         self._facts = facts

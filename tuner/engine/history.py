@@ -14,6 +14,9 @@ from tuner.engine.storage import Storage
 from tuner.trial import Pack, Row
 
 
+MODEL_FOLDER = "model"  # where the worker that refits the winner exports it
+
+
 def result_name(pack_id: int) -> str:
     """The object in which a worker leaves what a pack did."""
     return f"packs/{pack_id:06d}.json"
@@ -28,6 +31,9 @@ class History:
     def __init__(self, sweep: Storage, journal: Journal, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
         self.ledger = ledger
         self.open: dict[int, Pack] = {}
+        self.concluded = False  # the sweep has its result
+        self._spent = 0.0  # seconds of attempts before this one
+        self._began = self._last = clock()
         self._sweep = sweep
         self._journal = journal
         self._clock = clock
@@ -36,7 +42,10 @@ class History:
         """Applies all entries. JournalError if the ledger decides otherwise than it did when they were written."""
         for number, entry in self._journal.entries():
             kind = entry["kind"]
-            if kind == "pack":
+            self._pass(kind, entry["time"])
+            if kind == "result":
+                self.concluded = True
+            elif kind == "pack":
                 pack = self.ledger.ask(entry["workers"])
                 if pack is None or pack_to_json(pack) != entry["pack"]:
                     raise JournalError(
@@ -52,6 +61,11 @@ class History:
             elif kind == "halted":
                 self.ledger.halt(entry["reason"])
         self.ledger.take_changes()
+
+    @property
+    def seconds(self) -> float:
+        """How long the sweep has been worked on, over all attempts."""
+        return self._spent + self._clock() - self._began
 
     def begin(self) -> None:
         """Notes that a driver starts (or starts again), and takes in the packs that ended without one."""
@@ -97,7 +111,19 @@ class History:
 
     def write(self, kind: str, **fields: Any) -> int:
         """Appends an entry; returns its number."""
-        return self._journal.append({"kind": kind, "time": self._clock(), **fields})
+        now = self._clock()
+        self._pass(kind, now)
+        self.concluded = self.concluded or kind == "result"
+        return self._journal.append({"kind": kind, "time": now, **fields})
+
+    def _pass(self, kind: str, now: float) -> None:
+        """Counts the time of an attempt up to its last entry, because what follows may be the pause after a kill."""
+        if kind == "attempt":
+            self._spent += self._last - self._began
+            self._began = now
+        elif kind == "created":
+            self._began = now
+        self._last = now
 
     def _tell(self, entry: Entry) -> None:
         holdout = {trial: (loss, accuracy) for trial, (loss, accuracy) in entry["holdout"].items()}

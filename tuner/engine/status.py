@@ -41,6 +41,7 @@ class Status:
     host: str = ""
     pid: int = 0
     time: float = 0.0
+    created: float = 0.0
 
     @property
     def epochs_per_second(self) -> float:
@@ -90,6 +91,8 @@ class Reporter:
         self._began = time.monotonic()
         self._written = 0.0
         self._epochs_before = 0
+        before = read(sweep)
+        self._created = before.created if before else time.time()
 
     def resume(self, ledger: Ledger) -> None:
         """Epochs of earlier attempts don't count in the speed."""
@@ -112,6 +115,7 @@ class Reporter:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "time": time.time(),
+            "created": self._created,
             "seconds": time.monotonic() - self._began,
         }
         if ledger is None:

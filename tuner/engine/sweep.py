@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from tuner.engine import build, status
 from tuner.engine.history import History
 from tuner.engine.journal import Journal
-from tuner.engine.publisher import Published, Publisher, published
-from tuner.engine.result import figures, leaderboard, summary
+from tuner.engine.publisher import Publisher
+from tuner.engine.result import figures, leaderboard, summary, verdict
 from tuner.engine.storage import Storage
+from tuner.engine.history import MODEL_FOLDER
 from tuner.spec import Spec, parse
 from tuner.trial import Row
 
@@ -50,11 +51,20 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """What a sweep found. `figures` is the object that `run --json` prints; `trials` has one row a trial."""
+    """What a sweep found.
+
+    `figures` is the object that `run --json` prints, `leaderboard` the best trials as flat records, `trials` a
+    data frame with one row a trial, `unsent` says why MLflow has not got everything yet (None: it has).
+    """
 
     figures: dict[str, Any]
+    leaderboard: list[dict[str, Any]]
     trials: pd.DataFrame
-    published: Published
+    unsent: str | None
+
+    @property
+    def sweep(self) -> str:
+        return str(self.figures["sweep"])
 
     @property
     def best(self) -> dict[str, Any] | None:
@@ -87,7 +97,7 @@ def create(spec: Spec, place: Place, sweep_id: str | None = None, show: Show = l
             "time": time.time(),
             "sweep": sweep_id,
             "name": spec.name,
-            "spec": spec.model_dump(mode="json"),
+            "spec": spec.model_dump(mode="json", by_alias=True),
             "spec_yaml": text,
             "snapshot": facts,
         }
@@ -107,10 +117,14 @@ def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepRe
     reporter.resume(ledger)
     publisher = Publisher(sweep, spec.tracking.uri or place.tracking, _log(sweep))
     try:
-        history.begin()
-        _train(sweep_id, spec, place, history, reporter)
-        reporter.report(ledger, "running", "publish")
-        return _conclude(sweep_id, place, ledger, history, publisher, reporter)
+        if not history.concluded:
+            history.begin()
+            _train(sweep_id, spec, place, history, reporter)
+            reporter.report(ledger, "running", "publish")
+            _conclude(sweep_id, sweep, ledger, history)
+        result = _published(sweep, ledger, publisher)
+        reporter.report(ledger, result.figures["status"], "done")
+        return result
     except BaseException as error:
         _abandon(history, ledger, reporter, error)
         raise
@@ -154,35 +168,43 @@ def _train(sweep_id: str, spec: Spec, place: Place, history: History, reporter: 
     )
 
 
-def _conclude(
-    sweep_id: str, place: Place, ledger: Ledger, history: History, publisher: Publisher, reporter: status.Reporter
-) -> SweepResult:
-    sweep = place.sweep(sweep_id)
-    class_counts = json.loads(sweep.read("snapshot.json"))["class_counts"]
-    found = figures(ledger, class_counts)
+def _conclude(sweep_id: str, sweep: Storage, ledger: Ledger, history: History) -> None:
+    """Writes the result into the journal and beside it."""
+    found = figures(ledger, json.loads(sweep.read("snapshot.json"))["class_counts"])
+    exported = sweep.exists(f"{MODEL_FOLDER}/model.json")
     ended = "finished" if found["best"] else "failed"
-    seconds = history.seconds()
-    result = {"sweep": sweep_id, "status": ended, **found, "seconds": seconds}
-    model = "model" if sweep.exists("model/model.json") else None
+    result = {
+        "sweep": sweep_id,
+        "status": ended,
+        **found,
+        "seconds": history.seconds,
+        "verdict": verdict(found["holdout"]),
+        "model_path": sweep.path(MODEL_FOLDER) if exported else None,
+    }
+    sweep.write("result.json", json.dumps(result).encode())
     history.write(
         "result",
         result={**result, "summary_markdown": summary(sweep_id, result)},
-        model_dir=model,
+        model_dir=MODEL_FOLDER if exported else None,
         leaderboard=leaderboard(ledger),
     )
     history.write("ended", status=ended, reason="" if found["best"] else "no trial reached a finite loss")
+
+
+def _published(sweep: Storage, ledger: Ledger, publisher: Publisher) -> SweepResult:
+    """The result, once MLflow has it too or a minute has passed."""
     where = publisher.wait(DRAIN_SECONDS)
+    result = json.loads(sweep.read("result.json"))
     result |= {"parent_run_id": where.parent_run_id, "model_uri": where.model_uri}
-    sweep.write("result.json", json.dumps(result).encode())
-    reporter.report(ledger, ended, "done")
-    return SweepResult(result, build.frame(ledger), where)
+    return SweepResult(result, leaderboard(ledger), build.frame(ledger), where.error)
 
 
 def _abandon(history: History, ledger: Ledger, reporter: status.Reporter, error: BaseException) -> None:
     """Notes why the run ends; where not even that can be written, the journal up to here still stands."""
     ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
     try:
-        history.write("ended", status=ended, reason=str(error) or ended)
+        if not history.concluded:
+            history.write("ended", status=ended, reason=str(error) or ended)
         reporter.report(ledger, ended)
     except OSError:
         return
@@ -191,13 +213,3 @@ def _abandon(history: History, ledger: Ledger, reporter: status.Reporter, error:
 def _log(sweep: Storage) -> str | None:
     local = sweep.local("tracking.log")
     return str(local) if local else None
-
-
-def result_of(sweep: Storage) -> dict[str, Any] | None:
-    """The result that the sweep left when it finished, with what MLflow has of it now."""
-    try:
-        result: dict[str, Any] = json.loads(sweep.read("result.json"))
-    except FileNotFoundError:
-        return None
-    where = published(sweep)
-    return {**result, "parent_run_id": where.parent_run_id, "model_uri": where.model_uri}

@@ -1,0 +1,33 @@
+# `make demo` and `make test` work on a fresh machine: each makes .venv and installs what is pinned.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test lint types bench bench-quick clean
+
+setup: $(STAMP)
+
+# torch comes first and pinned: an unpinned one brings gigabytes of CUDA.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tpe,demo,dev]'
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/python examples/flights/build.py --out data/flights
+	$(BIN)/caviar run examples/flights/demo.yaml
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+test: lint types
+	$(BIN)/pytest
+
+clean:
+	rm -rf $(VENV) .caviar data

@@ -1,0 +1,108 @@
+"""Turns the spec into the flat arguments that everything else takes; config stops here."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.config import Config
+from tuner.data import snapshot as snapshots
+from tuner.data.request import Request
+from tuner.data.snapshot import Snapshot
+from tuner.engine.ledger import Ledger, Terms
+from tuner.engine.packing import CostModel
+from tuner.engine.storage import Storage
+from tuner.search import samplers, stopping
+from tuner.search.space import Space
+from tuner.spec import Spec
+from tuner.spec.data import Split
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+def request(spec: Spec) -> Request:
+    """What the snapshot of `spec` is made from."""
+    data = spec.data
+    return Request(
+        target=data.target,
+        source=data.source,
+        sql_url=os.path.expandvars(data.sql.url) if data.sql else None,
+        sql_query=data.sql.query if data.sql else None,
+        features=data.features,
+        time=data.time,
+        window=timedelta(seconds=data.window.seconds) if data.window else None,
+        validation=_part(data.validation),
+        holdout=_part(data.holdout),
+        validation_by=data.validation.by,
+        holdout_by=data.holdout.by,
+        seed=spec.search.seed,
+        min_rows=_largest_batch(spec.space()),
+    )
+
+
+def snapshot(spec: Spec, directory: Path) -> Snapshot:
+    """Builds the snapshot of `spec` in `directory`, or finds it there. DataError for data that cannot be used."""
+    return snapshots.build(request(spec), directory)
+
+
+def stored_snapshot(sweep: Storage, directory: Path) -> Snapshot:
+    """The snapshot that the sweep was begun on."""
+    return Snapshot.open(directory / json.loads(sweep.read("snapshot.json"))["digest"])
+
+
+def ledger(spec: Spec, data: Snapshot) -> Ledger:
+    """The empty ledger of a sweep."""
+    space, search, objective = spec.space(), spec.search, spec.objective
+    kind = spec.stopping.kind
+    rungs = getattr(spec.stopping, kind)
+    training = data.splits["train"]
+    return Ledger(
+        Terms(
+            search.seed,
+            search.trials,
+            objective.metric,
+            objective.select,
+            objective.confirm,
+            objective.seeds,
+            objective.baseline,
+        ),
+        space,
+        samplers.make(search.sampler, space, search.seed, search.trials, search.points),
+        stopping.make(kind, getattr(rungs, "min_epochs", 1), rungs.max_epochs, getattr(rungs, "reduction", 2)),
+        CostModel(
+            data.encoder.width,
+            len(data.classes),
+            spec.train.epoch_rows or training.stop - training.start,
+            lambda trial: Config.of(trial.params, trial.seed).shape(),
+        ),
+    )
+
+
+def frame(found: Ledger) -> pd.DataFrame:
+    """One row a trial: id, stage, state, reason, epochs, best evaluation, and its hyperparameters."""
+    import pandas as pd
+
+    records = []
+    for trial in found.trials.values():
+        state, rung, reason = found.states[trial.id]
+        rows = found.rows.get(trial.id)
+        record = {"trial": trial.id, "stage": trial.stage.value, "state": state.value, "rung": rung, "reason": reason}
+        if rows:
+            best = found.best_row(trial.id)
+            record |= {"epochs": rows[-1].epoch, "val_loss": best.val_loss, "val_accuracy": best.val_accuracy}
+        records.append({**record, "seed": trial.seed, **trial.params})
+    return pd.DataFrame(records)
+
+
+def _part(split: Split) -> timedelta | float:
+    return timedelta(seconds=split.seconds) if split.seconds else float(split.fraction or 0.0)
+
+
+def _largest_batch(space: Space) -> int:
+    for axis in space.axes:
+        if axis.name == "batch_size":
+            return max(int(size) for size in axis.domain.grid(2))
+    return int(space.fixed["batch_size"])

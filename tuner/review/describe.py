@@ -1,0 +1,92 @@
+"""What a spec's data and space are, and what a sweep found, in words and tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tuner.review.terminal import duration, table, text
+from tuner.search.space import Space, written
+
+SHOWN = 10  # rows of the leaderboard
+LEAD = ("rank", "trial", "val_loss", "confirmed_val_loss", "val_accuracy", "epoch", "state")
+
+
+def describe_data(about: Mapping[str, Any]) -> RenderableType:
+    """The snapshot: rows and classes of each split, its time ranges, the columns, and what to be wary of."""
+    counts: Mapping[str, Sequence[int]] = about["class_counts"]
+    splits = [
+        {
+            "split": part,
+            "rows": sum(counts[part]),
+            **_range(about["ranges"].get(part)),
+            **dict(zip(about["classes"], counts[part], strict=True)),
+        }
+        for part in ("train", "validation", "holdout")
+    ]
+    lines: list[RenderableType] = [
+        Text.assemble(("data ", "bold"), f"{about['source']['data']}  (snapshot {about['digest'][:12]})"),
+        table(splits),
+        Text(f"{len(about['features'])} columns: {', '.join(about['features'])}"),
+    ]
+    lines += [Text(f"warning: {warning}", style="yellow") for warning in about["warnings"]]
+    return Group(*lines)
+
+
+def describe_space(space: Space, trials: int) -> RenderableType:
+    """The axes in order of importance, then what is fixed."""
+    axes = [{"searched": axis.name, "domain": _domain(written(axis.domain))} for axis in space.axes]
+    fixed = ", ".join(f"{name} = {text(value)}" for name, value in space.fixed.items())
+    lead = Text.assemble(("\nspace ", "bold"), f"{trials} trials over {len(axes)} axes, the most important first")
+    return Group(lead, table(axes), Text(f"fixed: {fixed or 'nothing'}"))
+
+
+def describe_result(
+    figures: Mapping[str, Any], leaderboard: Sequence[Mapping[str, Any]], unsent: str | None
+) -> RenderableType:
+    """Leaderboard, winner, the honest comparison on the holdout, and where the model is."""
+    spent = f"{figures['trials']} trials, {figures['epochs']} epochs, {duration(figures['seconds'])}"
+    lines: list[RenderableType] = [Text.assemble(("\nleaderboard  ", "bold"), spent), _leaderboard(leaderboard)]
+    best, again = figures["best"], figures["confirmed"]
+    if best:
+        line = f"{best['trial']}: validation loss {best['val_loss']:.4f}, {best['val_accuracy']:.1%} right"
+        if again:
+            mean, spread = again["val_loss_mean"], again["val_loss_std"]
+            line += f"; on {again['seeds']} fresh seeds {mean:.4f} ± {spread:.4f}"
+        lines.append(Text.assemble(("\nwinner   ", "bold"), line))
+        lines.append(Text("         " + ", ".join(f"{name} {text(value)}" for name, value in best["params"].items())))
+        lines += [Text.assemble(("\nholdout  ", "bold"), figures["verdict"]), _holdout(figures["holdout"])]
+    lines.append(Text.assemble(("\nmodel    ", "bold"), figures["model_uri"] or figures["model_path"] or "none"))
+    if unsent:
+        lines.append(Text(f"MLflow   not all is there yet: {unsent}", style="yellow"))
+    return Group(*lines)
+
+
+def _leaderboard(rows: Sequence[Mapping[str, Any]]) -> Table:
+    names = [*LEAD, *dict.fromkeys(name for row in rows for name in row if name not in LEAD)]
+    varied = [name for name in names if name in LEAD or len({str(row.get(name)) for row in rows}) > 1]
+    return table(rows[:SHOWN], columns=[name for name in varied if name != "epochs"])
+
+
+def _holdout(holdout: Mapping[str, Mapping[str, float] | None]) -> Table:
+    names = {"winner": "winner, refitted", "softmax_regression": "plain softmax regression", "class_prior": "class prior"}
+    rows = [
+        {"on the holdout": name, "loss": found["loss"], "accuracy": f"{found['accuracy']:.1%}"}
+        for key, name in names.items()
+        if (found := holdout[key])
+    ]
+    return table(rows)
+
+
+def _range(between: Sequence[str] | None) -> dict[str, str]:
+    return {"from": between[0], "to": between[1]} if between else {}
+
+
+def _domain(domain: object) -> str:
+    if isinstance(domain, Mapping):
+        return "  ".join(f"{kind} {value}" for kind, value in domain.items())
+    return str(domain)
