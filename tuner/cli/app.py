@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 from pathlib import Path
@@ -24,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+WIDTH = 140  # of lines that go to a file or a pipe
 BAD_INPUT, FAILED, INTERRUPTED = 2, 3, 130
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object as the last line of stdout; all else on stderr.")]
@@ -48,7 +48,7 @@ SweepName = Annotated[
 
 def main() -> None:
     """Runs the command; known errors become one message and an exit code."""
-    from tuner.cli import look, model, run  # noqa: F401  # importing registers the commands
+    from tuner.cli import run, look, model  # noqa: F401, I001  # importing registers the commands, in this order
 
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
@@ -69,7 +69,8 @@ def fail(message: str, code: int) -> NoReturn:
 
 def console(json_wanted: bool = False) -> Console:
     """Where people read: stdout, or stderr when stdout is for JSON."""
-    return Console(stderr=json_wanted)
+    shown = Console(stderr=json_wanted)
+    return shown if shown.is_terminal else Console(stderr=json_wanted, width=WIDTH)
 
 
 def answer(value: Any) -> None:
@@ -79,12 +80,9 @@ def answer(value: Any) -> None:
 
 def place(storage: str | None = None) -> Place:
     """Where this user's sweeps live, from the options and the environment."""
-    from tuner.engine.storage import Storage
-    from tuner.engine.sweep import Place
+    from tuner import api
 
-    home = Path(os.environ.get("CAVIAR_HOME", ".caviar")).absolute()
-    tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}"
-    return Place(home, Storage(storage or home / "storage"), tracking)
+    return api.place(storage)
 
 
 def find_sweep(text: str, where: Place) -> str:

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tuner.engine import stages
-from tuner.engine.packing import SHORTEST_SECONDS, CostModel, take, target_seconds
+from tuner.engine.packing import CostModel
+from tuner.engine.selection import Selection
 from tuner.search.samplers import Sampler
 from tuner.search.space import Space
 from tuner.search.stopping import StoppingRule
-from tuner.trial import Pack, Row, Stage, State, Trial, seed_of
+from tuner.trial import Pack, Row, Stage, State, Trial
 
-POOL = 2048  # trials drawn ahead, so that a pack finds others of its shape
-STATE = tuple[State, int, str]  # state, rung, reason
+Standing = tuple[State, int, str]  # state, rung, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +39,27 @@ class Ledger:
 
     def __init__(self, terms: Terms, space: Space, sampler: Sampler, rule: StoppingRule, cost: CostModel) -> None:
         self.terms = terms
+        self.space = space
         self.rule = rule
-        self.cost = cost
         self.trials: dict[str, Trial] = {}
         self.rows: dict[str, list[Row]] = {}
-        self.states: dict[str, STATE] = {}
+        self.states: dict[str, Standing] = {}
         self.holdout: dict[str, tuple[float, float]] = {}  # loss, accuracy on rows the search never saw
         self.open: dict[int, Pack] = {}
         self.packs = 0
         self.halted = ""  # why the search was ended early
-        self._space = space
-        self._sampler = sampler
-        self._fresh: list[Trial] = []
-        self._drawn = 0
-        self._exhausted = False
-        self._at: dict[str, int] = {}  # the pack that holds a trial's weights
-        self._again: list[Pack] = []
-        self._changed: dict[str, STATE] = {}
+        self._cost = cost
+        self._selection = Selection(space, sampler, rule, cost, seed=terms.seed, trials=terms.trials)
+        self._weights: dict[str, int] = {}  # the pack that holds a trial's weights
+        self._queue: list[Pack] = []  # packs that are to be handed out before anything new is decided
+        self._changed: dict[str, Standing] = {}
         self._planned: set[Stage] = set()
 
     # -- events ------------------------------------------------------------------------------------------------
 
     def ask(self, workers: int) -> Pack | None:
         """The next pack for one of `workers` workers; None: wait for the open packs, or see `finished`."""
-        pack = self._repeat() or self._search(max(workers, 1)) or self._later()
+        pack = self._queued() or self._search(max(workers, 1)) or self._later()
         if pack:
             pack = replace(pack, id=self.packs + 1)
             self.packs = pack.id
@@ -84,10 +81,10 @@ class Ledger:
         for row in rows:
             self.rows.setdefault(row.trial, []).append(row)
         for name, epochs, seconds in timings:
-            self.cost.learn(self.trials[name], epochs, seconds)
+            self._cost.learn(self.trials[name], epochs, seconds)
         self.holdout.update(holdout or {})
         for trial in pack.trials:
-            self._at[trial.id] = pack.id
+            self._weights[trial.id] = pack.id
             self._settle(pack, trial)
 
     def fail(self, pack_id: int, error: str) -> None:
@@ -98,7 +95,7 @@ class Ledger:
             self._report(pack, pack.trials[0], math.nan)
             return
         for trial in pack.trials:
-            self._again.append(replace(pack, trials=(trial,), reason=f"alone, because pack {pack.id} failed: {error}"))
+            self._queue.append(replace(pack, trials=(trial,), reason=f"alone, because pack {pack.id} failed: {error}"))
 
     def halt(self, reason: str) -> None:
         """Ends the search: no more search packs; the open ones end, then the best are confirmed."""
@@ -109,9 +106,9 @@ class Ledger:
     @property
     def finished(self) -> bool:
         """True when nothing is open and nothing is left to do. Only `ask` moves a sweep on to its next stage."""
-        return not self.open and not self._again and Stage.REFIT in self._planned
+        return not self.open and not self._queue and Stage.REFIT in self._planned
 
-    def take_changes(self) -> dict[str, STATE]:
+    def take_changes(self) -> dict[str, Standing]:
         """The states that changed since the last call."""
         changed, self._changed = self._changed, {}
         return changed
@@ -135,73 +132,25 @@ class Ledger:
         return [trial for score, _, trial in sorted(scored, key=lambda item: item[:2]) if math.isfinite(score)]
 
     @property
+    def stage(self) -> Stage:
+        """How far the sweep has come: search, confirm or refit."""
+        reached = [stage for stage in (Stage.REFIT, Stage.CONFIRM) if stage in self._planned]
+        return reached[0] if reached else Stage.SEARCH
+
+    @property
     def epochs(self) -> int:
         return sum(len(rows) for rows in self.rows.values())
 
-    def start_of(self, trial_id: str) -> int | None:
-        """The pack whose state file holds the trial's weights."""
-        return self._at.get(trial_id)
-
     # -- the search --------------------------------------------------------------------------------------------
 
-    def _repeat(self) -> Pack | None:
-        return self._again.pop(0) if self._again else None
-
     def _search(self, workers: int) -> Pack | None:
-        """Promotions first, from the highest rung down, when there is enough of them for a pack; else new trials."""
-        if self.halted:
+        chosen = None if self.halted else self._selection.next(workers)
+        if chosen is None:
             return None
-        self._draw()
-        cost, rungs = self.cost, self.rule.rungs
-        waiting: dict[int, list[tuple[Trial, str]]] = {}
-        for promotion in self.rule.promotable():
-            trial = self._by_number(promotion.trial)
-            waiting.setdefault(promotion.rung, []).append((trial, promotion.reason))
-        for rung, found in waiting.items():
-            epochs = rungs[rung + 1] - rungs[rung]
-            work = sum(cost.seconds(trial, epochs) for trial, _ in found)
-            if self._fresh and work < SHORTEST_SECONDS:
-                continue  # too little for a pack: new trials will bring more to this rung
-            chosen = take([trial for trial, _ in found], cost, epochs, self._share(work, workers))
-            return self._promote(rung, chosen, dict((trial.id, reason) for trial, reason in found))
-        if not self._fresh:
-            return None
-        left = len(self._fresh) + (self.terms.trials - self._drawn if not self._exhausted else 0)
-        work = sum(cost.seconds(trial, rungs[0]) for trial in self._fresh) * left / len(self._fresh)
-        chosen = take(self._fresh, cost, rungs[0], target_seconds(work, workers))
-        taken = {trial.id for trial in chosen}
-        self._fresh = [trial for trial in self._fresh if trial.id not in taken]
-        return Pack(0, Stage.SEARCH, 0, 0, rungs[0], tuple(chosen), "new trials")
-
-    def _share(self, work: float, workers: int) -> float:
-        """A pack's seconds: the usual target, but no more than a worker's part once there are no new trials."""
-        return target_seconds(work, workers) if self._fresh else min(work / workers, target_seconds(work, workers))
-
-    def _promote(self, rung: int, chosen: list[Trial], reasons: Mapping[str, str]) -> Pack:
-        ids = {trial.id for trial in chosen}
-        for promotion in self.rule.promotable():
-            if promotion.rung == rung and self._by_number(promotion.trial).id in ids:
-                self.rule.promote(promotion)
-        starts = {trial.id: self._at[trial.id] for trial in chosen}
-        rungs = self.rule.rungs
-        reason = reasons[chosen[0].id] if len(chosen) == 1 else f"{len(chosen)} promoted from rung {rung}"
-        return Pack(0, Stage.SEARCH, rung + 1, rungs[rung], rungs[rung + 1], tuple(chosen), reason, starts)
-
-    def _draw(self) -> None:
-        ahead = 1 if self._sampler.adaptive else POOL
-        while not self._exhausted and len(self._fresh) < ahead:
-            draw = self._sampler.ask(self._drawn) if self._drawn < self.terms.trials else None
-            if draw is None:
-                self._exhausted = True
-                self.rule.close(self._drawn)
-                return
-            number, seed = self._drawn, seed_of(self.terms.seed, "trial", self._drawn)
-            params = self._space.decode(draw.point)
-            self._fresh.append(Trial(_search_id(number), number, seed, params, origin=draw.reason))
-            self._drawn += 1
-
-    def _by_number(self, number: int) -> Trial:
-        return self.trials[_search_id(number)]
+        rungs = (0, *self.rule.rungs)
+        begin, end = rungs[chosen.rung], rungs[chosen.rung + 1]
+        starts = {trial.id: self._weights[trial.id] for trial in chosen.trials} if begin else {}
+        return Pack(0, Stage.SEARCH, chosen.rung, begin, end, chosen.trials, chosen.reason, starts)
 
     def _settle(self, pack: Pack, trial: Trial) -> None:
         rows = self.rows.get(trial.id)
@@ -222,8 +171,7 @@ class Ledger:
 
     def _report(self, pack: Pack, trial: Trial, loss: float) -> None:
         if pack.stage is Stage.SEARCH:
-            self.rule.report(trial.number, pack.rung, loss)
-            self._sampler.tell(trial.number, pack.to_epoch, loss)
+            self._selection.report(trial, pack.rung, loss)
 
     def _set(self, trial_id: str, state: State, rung: int, reason: str) -> None:
         self.states[trial_id] = self._changed[trial_id] = (state, rung, reason)
@@ -250,8 +198,11 @@ class Ledger:
 
     def _plan(self, stage: Stage, packs: list[Pack]) -> Pack | None:
         self._planned.add(stage)
-        self._again.extend(packs)
-        return self._repeat()
+        self._queue.extend(packs)
+        return self._queued()
+
+    def _queued(self) -> Pack | None:
+        return self._queue.pop(0) if self._queue else None
 
     def _end_search(self) -> None:
         for trial_id, (state, rung, _) in list(self.states.items()):
@@ -259,6 +210,3 @@ class Ledger:
                 verdict = self.rule.verdict(self.trials[trial_id].number)
                 self._set(trial_id, State.STOPPED, rung, f"{self.halted}: {verdict}" if self.halted else verdict)
 
-
-def _search_id(number: int) -> str:
-    return f"t{number:04d}"

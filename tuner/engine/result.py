@@ -55,7 +55,8 @@ def counts(ledger: Ledger) -> dict[str, int]:
 
 
 def leaderboard(ledger: Ledger) -> list[dict[str, Any]]:
-    """The best search trials, best first, one flat record each."""
+    """The best search trials, best first: one flat record each, with what was searched, most important first."""
+    searched = [axis.name for axis in ledger.space.axes]
     rows = []
     for rank, trial in enumerate(ledger.ranked()[:LEADERBOARD], 1):
         row = ledger.best_row(trial.id)
@@ -70,7 +71,7 @@ def leaderboard(ledger: Ledger) -> list[dict[str, Any]]:
                 "epochs": ledger.rows[trial.id][-1].epoch,
                 "state": ledger.states[trial.id][0].value,
                 "confirmed_val_loss": again.get("val_loss_mean"),
-                **trial.params,
+                **{name: trial.params.get(name) for name in searched},
             }
         )
     return rows

@@ -125,7 +125,7 @@ class Reporter:
         live = sum(row.epoch for trial, row in running.items() if trial not in ledger.rows)
         return Status(
             **common,
-            phase=phase or phase_of(ledger),
+            phase=phase or ledger.stage.value,
             trials=ledger.terms.trials,
             states=counts(ledger),
             rungs=reached(ledger),
@@ -135,15 +135,6 @@ class Reporter:
             running=[pack.reason for pack in ledger.open.values()],
             halted=ledger.halted,
         )
-
-
-def phase_of(ledger: Ledger) -> str:
-    """The stage of the newest pack that is open."""
-    open_stages = {pack.stage for pack in ledger.open.values()}
-    for stage in (Stage.SEARCH, Stage.CONFIRM, Stage.REFIT, Stage.BASELINE):
-        if stage in open_stages:
-            return stage.value
-    return Stage.SEARCH.value
 
 
 def reached(ledger: Ledger) -> list[tuple[int, int]]:

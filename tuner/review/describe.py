@@ -13,6 +13,7 @@ from tuner.review.terminal import duration, table, text
 from tuner.search.space import Space, written
 
 SHOWN = 10  # rows of the leaderboard
+AXES = 6  # searched hyperparameters in it, the most important ones
 LEAD = ("rank", "trial", "val_loss", "confirmed_val_loss", "val_accuracy", "epoch", "state")
 
 
@@ -67,9 +68,8 @@ def describe_result(
 
 
 def _leaderboard(rows: Sequence[Mapping[str, Any]]) -> Table:
-    names = [*LEAD, *dict.fromkeys(name for row in rows for name in row if name not in LEAD)]
-    varied = [name for name in names if name in LEAD or len({str(row.get(name)) for row in rows}) > 1]
-    return table(rows[:SHOWN], columns=[name for name in varied if name != "epochs"])
+    searched = [name for name in rows[0] if name not in (*LEAD, "epochs")] if rows else []
+    return table(rows[:SHOWN], columns=[*LEAD, *searched[:AXES]])
 
 
 def _holdout(holdout: Mapping[str, Mapping[str, float] | None]) -> Table:

@@ -1,0 +1,59 @@
+"""The Python call of the same power as the command."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tuner.engine import sweep
+from tuner.engine.connect import ray_cluster
+from tuner.engine.storage import Storage
+from tuner.engine.sweep import Place, Show, SweepResult
+from tuner.spec import Spec, from_mapping, load
+
+__all__ = ["SweepResult", "place", "resume", "run"]
+
+
+def run(
+    spec: Spec | Mapping[str, Any] | Path | str,
+    *,
+    overrides: Sequence[str] = (),
+    storage: str | None = None,
+    sweep_id: str | None = None,
+    show: Show = lambda _: None,
+) -> SweepResult:
+    """Runs one sweep on this machine, or on the Ray cluster in RAY_ADDRESS, and waits for its result.
+
+    `spec` is a Spec, plain data, or a file's path; `overrides` such as `train.learning_rate=0.1` win over it.
+    `show` is called with the sweep's status a few times a second. SpecError and DataError come before anything
+    is trained; after any other end, `resume` with the sweep's id goes on.
+    """
+    where = place(storage)
+    made = sweep.create(_spec(spec, overrides), where, sweep_id)
+    return _execute(made, where, show)
+
+
+def resume(sweep_id: str, *, storage: str | None = None, show: Show = lambda _: None) -> SweepResult:
+    """Goes on with an interrupted sweep, or returns the result of a finished one."""
+    return _execute(sweep_id, place(storage), show)
+
+
+def place(storage: str | None = None) -> Place:
+    """Where this user's sweeps live: `storage`, CAVIAR_STORAGE or a folder in CAVIAR_HOME (default ./.caviar)."""
+    home = Path(os.environ.get("CAVIAR_HOME", ".caviar")).absolute()
+    tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}"
+    chosen = storage or os.environ.get("CAVIAR_STORAGE") or str(home / "storage")
+    return Place(home, Storage(chosen if "://" in chosen else Path(chosen).absolute()), tracking)
+
+
+def _spec(spec: Spec | Mapping[str, Any] | Path | str, overrides: Sequence[str]) -> Spec:
+    if isinstance(spec, Spec):
+        return from_mapping(spec.model_dump(by_alias=True), overrides) if overrides else spec
+    return from_mapping(spec, overrides) if isinstance(spec, Mapping) else load(spec, overrides)
+
+
+def _execute(sweep_id: str, where: Place, show: Show) -> SweepResult:
+    with ray_cluster(where.home):
+        return sweep.execute(sweep_id, where, show)

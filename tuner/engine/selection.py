@@ -1,0 +1,100 @@
+"""Which search trials are trained next: promotions or new draws, enough of them for a pack. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tuner.engine.packing import SHORTEST_SECONDS, CostModel, take, target_seconds
+from tuner.search.samplers import Sampler
+from tuner.search.space import Space
+from tuner.search.stopping import StoppingRule
+from tuner.trial import Promotion, Trial, seed_of
+
+POOL = 2048  # trials drawn ahead, so that a pack finds others of its shape
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Trials to train up to `rung`, side by side, and why."""
+
+    rung: int
+    trials: tuple[Trial, ...]
+    reason: str
+
+
+class Selection:
+    """Brings sampler and stopping rule together. The same calls in the same order choose the same trials."""
+
+    def __init__(
+        self, space: Space, sampler: Sampler, rule: StoppingRule, cost: CostModel, *, seed: int, trials: int
+    ) -> None:
+        self.rule = rule
+        self._space = space
+        self._sampler = sampler
+        self._cost = cost
+        self._seed = seed
+        self._limit = trials
+        self._drawn: list[Trial] = []
+        self._fresh: list[Trial] = []
+        self._exhausted = False
+
+    def next(self, workers: int) -> Chosen | None:
+        """Promotions first, from the highest rung down, where there is enough of them for a pack; else new trials.
+
+        None when there is nothing to do before some running trial reports.
+        """
+        self._draw()
+        rungs = self.rule.rungs
+        waiting: dict[int, list[Promotion]] = {}
+        for promotion in self.rule.promotable():
+            waiting.setdefault(promotion.rung, []).append(promotion)
+        for rung, promotions in waiting.items():
+            epochs = rungs[rung + 1] - rungs[rung]
+            trials = [self._drawn[promotion.trial] for promotion in promotions]
+            work = sum(self._cost.seconds(trial, epochs) for trial in trials)
+            if self._fresh and work < SHORTEST_SECONDS:
+                continue  # too little for a pack: new trials will bring more to this rung
+            chosen = take(trials, self._cost, epochs, self._share(work, workers))
+            return self._promote(rung, chosen, {promotion.trial: promotion for promotion in promotions})
+        return self._begin(workers) if self._fresh else None
+
+    def report(self, trial: Trial, rung: int, loss: float) -> None:
+        """`trial` has come to the end of `rung` with `loss`; NaN: it diverged or failed."""
+        self.rule.report(trial.number, rung, loss)
+        self._sampler.tell(trial.number, self.rule.rungs[rung], loss)
+
+    def _begin(self, workers: int) -> Chosen:
+        epochs = self.rule.rungs[0]
+        undrawn = 0 if self._exhausted else self._limit - len(self._drawn)
+        work = sum(self._cost.seconds(trial, epochs) for trial in self._fresh)
+        work *= 1 + undrawn / len(self._fresh)
+        chosen = take(self._fresh, self._cost, epochs, target_seconds(work, workers))
+        taken = {trial.number for trial in chosen}
+        self._fresh = [trial for trial in self._fresh if trial.number not in taken]
+        return Chosen(0, tuple(chosen), "new trials")
+
+    def _promote(self, rung: int, chosen: Sequence[Trial], promotions: Mapping[int, Promotion]) -> Chosen:
+        for trial in chosen:
+            self.rule.promote(promotions[trial.number])
+        alone = promotions[chosen[0].number].reason if len(chosen) == 1 else ""
+        return Chosen(rung + 1, tuple(chosen), alone or f"{len(chosen)} promoted from rung {rung}")
+
+    def _share(self, work: float, workers: int) -> float:
+        """A pack's seconds: the usual target, but no more than a worker's part once there are no new trials."""
+        target = target_seconds(work, workers)
+        return target if self._fresh else min(work / workers, target)
+
+    def _draw(self) -> None:
+        ahead = 1 if self._sampler.adaptive else POOL
+        while not self._exhausted and len(self._fresh) < ahead:
+            number = len(self._drawn)
+            draw = self._sampler.ask(number) if number < self._limit else None
+            if draw is None:
+                self._exhausted = True
+                self.rule.close(number)
+                return
+            params, seed = self._space.decode(draw.point), seed_of(self._seed, "trial", number)
+            trial = Trial(f"t{number:04d}", number, seed, params, origin=draw.reason)
+            self._drawn.append(trial)
+            self._fresh.append(trial)
