@@ -1,0 +1,196 @@
+"""MLflow's runs behind a few verbs on plain values. Blocks; raises `RefusedError` where trying again cannot help."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import mlflow
+import sqlalchemy
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+from tuner.engine.locks import locked
+from tuner.engine.runs import Measure
+
+METRICS_A_REQUEST = 800  # MLflow takes 1000 metrics, parameters and tags together
+PAGE = 1000
+FINAL = ("FINISHED", "FAILED", "KILLED")
+REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "INVALID_STATE")
+
+T = TypeVar("T")
+
+
+class RefusedError(RuntimeError):
+    """MLflow answered, and will answer the same again: a run was deleted, or a value is not acceptable."""
+
+
+@dataclass(slots=True)
+class Found:
+    """A run that is in MLflow. A deleted one lies in its bin; nothing can be logged to it."""
+
+    run_id: str
+    status: str
+    deleted: bool = False
+
+
+class MlflowStore:
+    """One MLflow tracking store, embedded (`sqlite:///…`) or a server (`http…`)."""
+
+    def __init__(self, uri: str) -> None:
+        configure()
+        if uri.startswith("sqlite"):
+            prepare(uri)
+        self.uri = uri
+        mlflow.set_tracking_uri(uri)  # MLflow's registry resolves models:/… by the process-wide one
+        mlflow.set_registry_uri(uri)
+        self.client = MlflowClient(uri, registry_uri=uri)
+
+    def experiment(self, name: str) -> str:
+        """The id of the experiment `name`, made if there is none; its artifacts lie beside an embedded store."""
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            location = (artifact_root(self.uri) / _file_name(name)).as_uri() if self.uri.startswith("sqlite") else None
+            try:
+                return str(self.client.create_experiment(name, artifact_location=location))
+            except MlflowException:  # another sweep was faster
+                found = self.client.get_experiment_by_name(name)
+                if found is None:
+                    raise
+        if found.lifecycle_stage != "active":
+            raise RuntimeError(f"the MLflow experiment {name!r} was deleted; restore it, and this sweep is published")
+        return str(found.experiment_id)
+
+    def find(self, experiment_id: str, sweep: str, key: str) -> dict[str, Found]:
+        """The sweep's runs by the value of their tag `key` ("" for the one without it).
+
+        Of several, which a server that answered too late can leave behind, the fullest stays; the rest is deleted.
+        """
+        found: dict[str, Found] = {}
+        token = None
+        runs: list[Any] = []
+        while True:
+            page = self.client.search_runs(
+                [experiment_id], f'tags.`caviar.sweep` = "{sweep}"', ViewType.ALL, max_results=PAGE, page_token=token
+            )
+            runs += page
+            token = page.token
+            if not token:
+                break
+        for run in sorted(runs, key=lambda r: (-len(r.data.metrics), -len(r.data.params), r.info.run_id)):
+            name = run.data.tags.get(key, "")
+            deleted = run.info.lifecycle_stage != "active"
+            if name not in found or found[name].deleted:
+                found[name] = Found(run.info.run_id, run.info.status, deleted)
+            elif not deleted:
+                self.client.delete_run(run.info.run_id)
+        return found
+
+    def create(self, experiment_id: str, name: str, tags: Mapping[str, str], begun: float, parent: str | None) -> str:
+        """Makes a run, in status RUNNING, and returns its id."""
+        own = {"mlflow.user": getpass.getuser(), "mlflow.source.name": "caviar", "mlflow.source.type": "LOCAL"}
+        if parent:
+            own["mlflow.parentRunId"] = parent
+        run = self.client.create_run(experiment_id, start_time=_ms(begun), tags={**own, **tags}, run_name=name)
+        return str(run.info.run_id)
+
+    def log(self, run_id: str, measures: Sequence[Measure], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """Logs everything in as few requests as the limits allow. Logging the same again changes nothing."""
+        metrics = [Metric(m.key, m.value, m.time, m.step) for m in measures]
+        rest = ([Param(*item) for item in params.items()], [RunTag(*item) for item in tags.items()])
+        for start in range(0, max(len(metrics), 1), METRICS_A_REQUEST):
+            part = metrics[start : start + METRICS_A_REQUEST]
+            if part or any(rest):
+                _or_refused(partial(self.client.log_batch, run_id, part, *rest))
+            rest = ([], [])
+
+    def set_status(self, run_id: str, status: str, ended: float | None) -> None:
+        """Sets the run's status; a final one with the time of its end."""
+        if status in FINAL:
+            _or_refused(lambda: self.client.set_terminated(run_id, status, None if ended is None else _ms(ended)))
+        else:
+            _or_refused(lambda: self.client.update_run(run_id, status=status))
+
+    def read(self, run_id: str) -> tuple[dict[str, str], dict[str, str], dict[int, dict[str, float]]]:
+        """The run's tags, parameters, and the values of its metrics by step (`time`: seconds since 1970)."""
+        run = _or_refused(lambda: self.client.get_run(run_id))
+        history: dict[int, dict[str, float]] = {}
+        for key in run.data.metrics:
+            for metric in self.client.get_metric_history(run_id, key):
+                history.setdefault(metric.step, {})[key] = metric.value
+                history[metric.step]["time"] = metric.timestamp / 1000
+        return dict(run.data.tags), dict(run.data.params), history
+
+    def write_text(self, run_id: str, name: str, text: str) -> None:
+        """Writes the run's artifact `name`."""
+        _or_refused(lambda: self.client.log_text(run_id, text, name))
+
+    def use_data(self, run_id: str, name: str, snapshot: Mapping[str, Any]) -> None:
+        """Notes the snapshot as the run's input, by its digest."""
+        source = json.dumps({"source": snapshot.get("source")}, default=str)
+        profile = {key: snapshot[key] for key in ("rows", "classes", "class_counts", "splits") if key in snapshot}
+        digest = str(snapshot.get("digest") or "unknown")[:36]
+        data = Dataset(name[:500], digest, "caviar", source[:65000], profile=json.dumps(profile, default=str))
+        _or_refused(
+            lambda: self.client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "tuning")])])
+        )
+
+
+def configure() -> None:
+    """Short timeouts and no retries inside MLflow: its POSTs are not idempotent, so whoever calls retries knowingly."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for noisy in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    if not sqlalchemy.event.contains(sqlalchemy.engine.Engine, "connect", _tune_sqlite):
+        sqlalchemy.event.listen(sqlalchemy.engine.Engine, "connect", _tune_sqlite)
+
+
+def prepare(uri: str) -> None:
+    """Makes the embedded store's tables, once: MLflow's own migration fails when two processes run it together."""
+    path = _database(uri)
+    with locked(path.with_suffix(".lock")):
+        SqlAlchemyStore(uri, artifact_root(uri).as_uri())  # type: ignore[no-untyped-call]
+
+
+def artifact_root(uri: str) -> Path:
+    """Where an embedded store keeps its artifacts."""
+    return _database(uri).parent / "artifacts"
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    if type(connection).__module__.startswith("sqlite3"):
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _or_refused(request: Callable[[], T]) -> T:
+    try:
+        return request()
+    except MlflowException as error:
+        if error.error_code in REFUSALS:
+            raise RefusedError(str(error)) from error
+        raise
+
+
+def _database(uri: str) -> Path:
+    return Path(sqlalchemy.make_url(uri).database or "mlflow.db").absolute()
+
+
+def _file_name(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip(".") or "_"
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
