@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from tuner.engine.locks import locked
-from tuner.engine.runs import Measure
+from tuner.engine.tracking.runs import Measure
 
 METRICS_A_REQUEST = 800  # MLflow takes 1000 metrics, parameters and tags together
 PAGE = 1000

@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any
 
 from tuner.engine.journal import Journal
-from tuner.engine.mlflow_models import Origin, register
-from tuner.engine.mlflow_store import Found, MlflowStore, RefusedError
-from tuner.engine.projection import PARENT, Projection
 from tuner.engine.storage import Storage
+from tuner.engine.tracking.projection import PARENT, Projection
+from tuner.engine.tracking.registry import Origin, register
+from tuner.engine.tracking.store import Found, MlflowStore, RefusedError
 
 CURSOR = "tracking.json"
 TABLE = '[{"path": "leaderboard.json", "type": "table"}]'

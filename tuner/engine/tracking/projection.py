@@ -6,9 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from tuner.engine import runs
 from tuner.engine.journal import Entry, pack_from_json, rows_from_json
-from tuner.engine.runs import Run
+from tuner.engine.tracking import runs
+from tuner.engine.tracking.runs import Run
 from tuner.trial import Pack, Row, Stage, State
 
 PARENT = ""  # the key of the sweep's own run among those of its trials

@@ -22,9 +22,9 @@ import models
 from models.classifier import Classifier
 from models.columns import Kind
 from models.features import Column
-from tuner.engine import served_model
-from tuner.engine.mlflow_store import MlflowStore
 from tuner.engine.storage import Storage
+from tuner.engine.tracking import served_model
+from tuner.engine.tracking.store import MlflowStore
 
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "safetensors", "torch")
 TYPES = {Kind.NUMBER: "double", Kind.BOOLEAN: "boolean", Kind.DATETIME: "string", Kind.CATEGORY: "string"}
