@@ -91,7 +91,7 @@ def numbers_of(series: pd.Series, kind: Kind) -> NDArray[np.float64]:
     if series.isna().all():
         return np.full(len(series), np.nan)
     if kind is Kind.DATETIME:
-        series = _seconds(series)
+        series = (times_of(series) - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
     elif types.is_object_dtype(series.dtype):
         series = series.where(series.notna(), np.nan).astype(np.float64)
     values: NDArray[np.float64] = series.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
@@ -99,9 +99,10 @@ def numbers_of(series: pd.Series, kind: Kind) -> NDArray[np.float64]:
     return values
 
 
-def _seconds(series: pd.Series) -> pd.Series:
+def times_of(series: pd.Series) -> pd.Series:
+    """`series` as times in UTC (those without a zone are taken as UTC). Texts must be ISO 8601: else DataError."""
+    text = kind_of(series) is Kind.CATEGORY
     try:
-        times = pd.to_datetime(series, utc=True)
+        return pd.to_datetime(series, utc=True, format="ISO8601" if text else None)
     except (ValueError, TypeError) as error:
-        raise DataError(f"column {series.name!r} must hold times: {error}; write them as ISO 8601") from error
-    return (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
+        raise DataError(f"column {series.name!r} must hold times ({error}): write them as ISO 8601") from error

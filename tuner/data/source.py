@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pandas as pd
-import pyarrow as pa
-from pandas.api import types
 
-from models.features import DataError, require
+from models.features import DataError, Kind, kind_of, require, times_of
 from tuner.data.database import hide_secrets, query_table
 from tuner.data.formats import READERS, Table
 from tuner.data.request import NPZ_TARGET
@@ -35,9 +33,9 @@ def read(
     """
     if (source is None) == (sql_url is None or sql_query is None):
         raise DataError("data come either from `source` or from `sql` (url and query): give one of them")
-    wanted = None if columns is None else [*dict.fromkeys([*columns, *filter(None, (target, time))])]
     if source is not None:
-        frame, names = _read_files(source, wanted)
+        wanted = None if columns is None else {*columns, target or NPZ_TARGET, *([time] if time else [])}
+        frame, names = _read_files([source] if isinstance(source, str) else source, wanted)
         target = NPZ_TARGET if target is None and NPZ_TARGET in names else target
     else:
         frame, names = query_table(str(sql_url), str(sql_query))
@@ -71,22 +69,18 @@ def timestamps(series: pd.Series) -> pd.Series:
     missing = int(series.isna().sum())
     if missing:
         raise DataError(f"every row must have a time, and {missing:,} have no {series.name!r}: drop or fill them")
-    if types.is_numeric_dtype(series.dtype):
+    if kind_of(series) in (Kind.NUMBER, Kind.BOOLEAN):
         raise DataError(f"column {series.name!r} must hold times, not {series.dtype}: write them as ISO 8601")
-    try:
-        text = types.is_string_dtype(series.dtype)
-        times = pd.to_datetime(series, utc=True, format="ISO8601" if text else None)
-    except (ValueError, TypeError) as error:
-        raise DataError(f"column {series.name!r} must hold times ({error}): write them as ISO 8601") from error
-    return times.dt.tz_convert(None).astype("datetime64[us]")
+    times: pd.Series = times_of(series).dt.tz_convert(None).astype("datetime64[us]")
+    return times
 
 
 def _check_features(features: Sequence[str], target: str) -> None:
     if target in features:
         raise DataError(f"the target must not be a feature, and {target!r} is listed: take it out of `features`")
-    double = {name for name in features if list(features).count(name) > 1} if len(set(features)) < len(features) else ()
+    double = [name for name, count in Counter(features).items() if count > 1]
     if double:
-        raise DataError(f"features must differ, and {sorted(double)[0]!r} is listed twice: take one out")
+        raise DataError(f"features must differ, and {double[0]!r} comes twice: take one out")
     if not features:
         raise DataError("data must have at least one feature beside target and time: add a column")
 
@@ -98,16 +92,16 @@ def _check_values(frame: pd.DataFrame, features: Sequence[str]) -> None:
         raise DataError(f"a feature must have values, and {told} has none: leave it out of the features")
 
 
-def _read_files(source: str | Sequence[str], wanted: list[str] | None) -> Table:
+def _read_files(patterns: Sequence[str], wanted: set[str] | None) -> Table:
     frames, columns = [], list[str]()
-    for filesystem, path in find_files([source] if isinstance(source, str) else source):
+    for filesystem, path in find_files(patterns):
         frame, names = _read_file(filesystem, path, wanted)
-        if columns and set(names) != set(columns):
-            told = ", ".join(repr(name) for name in sorted(set(names) ^ set(columns))[:5])
-            lacking = set(columns) ^ set(names) if wanted is None else (set(columns) ^ set(names)) & set(wanted)
-            if lacking:
-                raise DataError(f"files of one source must have the same columns; {path} differs in {told}: align them")
         columns = columns or names
+        differing = set(names) ^ set(columns)
+        lacking = sorted(differing if wanted is None else differing & wanted)
+        if lacking:
+            told = ", ".join(repr(name) for name in lacking[:5])
+            raise DataError(f"files of one source must have the same columns; {path} differs in {told}: align them")
         frames.append(frame)
     filled = [frame for frame in frames if len(frame)] or frames[:1]
     return pd.concat(filled, ignore_index=True), columns
@@ -120,26 +114,27 @@ def find_files(patterns: Sequence[str]) -> list[tuple[Any, str]]:
         told = hide_secrets(pattern)
         try:
             filesystem, path = fsspec.core.url_to_fs(pattern)
-            globbed = any(mark in path for mark in "*?[")
-            paths = filesystem.glob(path) if globbed else [path] if filesystem.isfile(path) else []
-        except (ImportError, OSError, ValueError) as error:
-            raise DataError(f"cannot look for {told} ({error}): check the address and the credentials") from error
+            paths = [path] if filesystem.isfile(path) else filesystem.glob(path, detail=True)
+        except Exception as error:  # every file system has errors of its own
+            raise DataError(f"cannot look for {told} ({error!r}): check the address and the credentials") from error
+        if isinstance(paths, dict):
+            paths = [path for path, facts in paths.items() if facts["type"] == "file"]
         if not paths:
             raise DataError(f"a source must name files, and none matches {told}: check path and working directory")
         found.update(dict.fromkeys(paths, filesystem))
     return [(found[path], path) for path in sorted(found)]
 
 
-def _read_file(filesystem: Any, path: str, wanted: list[str] | None) -> Table:
+def _read_file(filesystem: Any, path: str, wanted: set[str] | None) -> Table:
     suffix = Path(path.removesuffix(".gz")).suffix.lower()
     if suffix not in READERS:
         raise DataError(f"a file must end in one of {', '.join(READERS)}, and {path} does not: convert or rename it")
     try:
-        if not filesystem.size(path):
-            raise DataError(f"a file must hold data, and {path} is empty: remove it or write it again")
+        if filesystem.size(path) == 0:
+            raise DataError("a file must hold data, and this one is empty: remove it or write it again")
         with filesystem.open(path, "rb", compression="infer") as handle:
             return READERS[suffix](handle, wanted)
     except DataError as error:
-        raise error if path in str(error) else DataError(f"{path}: {error}") from error
-    except (OSError, ValueError, KeyError, EOFError, pa.ArrowException, zipfile.BadZipFile) as error:
-        raise DataError(f"cannot read {path} ({error}): write the file again") from error
+        raise DataError(f"{path}: {error}") from error
+    except Exception as error:  # parsers and file systems have errors of their own
+        raise DataError(f"a file must be readable, and {path} is not ({error}): write it again") from error

@@ -19,7 +19,7 @@ Times = NDArray[np.datetime64]
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Row numbers of training, validation and holdout rows, disjoint and together all rows."""
+    """Row numbers of training, validation and holdout rows, disjoint and together all rows, none of them empty."""
 
     train: Indices
     validation: Indices
@@ -30,15 +30,6 @@ class Split:
     def parts(self) -> dict[str, Indices]:
         """By name, in the order of PARTS."""
         return {part: getattr(self, part) for part in PARTS}
-
-    def __post_init__(self) -> None:
-        for name, rows in self.parts.items():
-            if not len(rows):
-                sizes = ", ".join(f"{part} {len(rows):,}" for part, rows in self.parts.items())
-                raise DataError(
-                    f"every part must have rows, and {name} has none ({sizes}): "
-                    f"change `window`, `validation` or `holdout`, or bring more rows"
-                )
 
 
 def naive(now: datetime) -> np.datetime64:
@@ -105,7 +96,15 @@ def three_ways(
             if scarce:
                 warnings.append(f"{scarce} rows of classes with fewer than 3 rows are all in training")
         parts.append(part)
-    return Split(rows, parts[1], parts[0], tuple(dict.fromkeys(warnings)))
+    split = Split(rows, parts[1], parts[0], tuple(dict.fromkeys(warnings)))
+    if not all(len(part) for part in split.parts.values()):
+        sizes = ", ".join(f"{name} {len(part):,}" for name, part in split.parts.items())
+        newest = "" if times is None else f"; the newest row is of {times[-1].astype('datetime64[s]')}"
+        raise DataError(
+            f"every part must have rows, and they have: {sizes}{newest}: "
+            f"change `window`, `validation` or `holdout`, or bring more rows"
+        )
+    return split
 
 
 def _newest(times: Times, size: Size, total: int, border: np.datetime64 | None) -> tuple[int, np.datetime64]:
