@@ -28,7 +28,7 @@ def activation_gradient(dA: Tensor, A: Tensor, activation: str) -> Tensor:
 def sum_rows(T: Tensor) -> Tensor:
     """The sum over axis 0 by halving, in elementwise additions; T is left alone.
 
-    torch.sum chooses its order of addition by the whole shape, so a slot's last bits would depend on K.
+    torch.sum chooses its order of addition by the whole shape, so a slot's last bits may depend on K.
     """
     while len(T) > 1:
         half = len(T) // 2

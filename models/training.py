@@ -96,6 +96,7 @@ class Part:
         one_hot = torch.eye(arrays.classes, slots.layout.classes)
         self.one_hot = one_hot.to(tensors["params"]).unsqueeze(1)  # [classes, 1, padded classes]
 
+    @torch.inference_mode()
     def epoch(self, order: Tensor, keep_best: bool) -> list[Evaluation]:
         """One epoch over the minibatches `order` [steps, batch], then an evaluation."""
         slots, X, y = self.slots, self.arrays.X, self.arrays.y

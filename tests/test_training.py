@@ -16,7 +16,7 @@ from models.batches import Batches
 from models.config import Config
 from models.inference import CHUNK
 from models.optimizers import RULES
-from models.training import Arrays, Evaluation, Slots, loss_and_accuracy, train
+from models.training import Arrays, Evaluation, Part, Slots, loss_and_accuracy, train
 from tests.networks import arrays, assert_close, oracle_of, train_oracle, weights_of
 
 torch.set_num_threads(1)
@@ -180,6 +180,15 @@ def test_without_validation_rows_only_the_training_loss_can_diverge() -> None:
     assert [len(epoch) for epoch in history] == [2, 1, 1]
     assert all(math.isnan(one.val_loss) for epoch in history for one in epoch)
     assert slots.best == {}
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_training_loss_that_is_not_finite_counts_as_divergence(loss: float) -> None:
+    slots = start(mixed(2))
+    run(slots, 1)
+    bad, good = Part(slots, DATA).evaluate([loss, 1.0], [0.1, 0.1], keep_best=True)
+    assert math.isnan(bad.val_loss)
+    assert math.isfinite(good.val_loss)
 
 
 @pytest.mark.parametrize("statistics", ["ewa", "second_pass"])
