@@ -83,7 +83,10 @@ class Slots:
         return first._with(labels, [config for part in parts for config in part.configs], tensors)
 
     def save_tensors(self) -> dict[str, Tensor]:
-        """Everything but labels, configurations and epoch, for `restore`: contiguous, on the CPU, K first."""
+        """All but labels, configurations and epoch, for `restore`: contiguous, K first, on the CPU.
+
+        They may share memory with the slots: write them before training goes on.
+        """
         steps = torch.full((len(self.labels),), self.steps, dtype=torch.int64)
         return {"steps": steps, **{name: tensor.cpu().contiguous() for name, tensor in self.tensors.items()}}
 

@@ -65,8 +65,10 @@ def train(
     slots.to(arrays.X.device)
     batches = Batches(arrays.train, len(arrays.X), slots.configs[0].batch_size, order_seed, epoch_rows)
     parts: list[Part] = []
+    built: object = None
     while slots.labels and slots.epoch < to_epoch:
-        if sum(len(part.slots.labels) for part in parts) != len(slots.labels):
+        if built is not slots.tensors:  # at first, and whenever slots were dropped
+            built = slots.tensors
             parts = [Part(view, arrays) for view in slots.views(len(slots.labels) if fused else 1)]
         order = batches.epoch(slots.epoch).to(arrays.X.device)
         evaluations = [one for part in parts for one in part.epoch(order, keep_best)]

@@ -164,6 +164,20 @@ def test_a_diverged_slot_is_reported_once_and_the_others_never_notice(fused: boo
     assert_same_bits(slots, calm)
 
 
+@pytest.mark.parametrize("fused", [True, False])
+def test_slots_may_be_dropped_between_epochs(fused: bool) -> None:
+    configs = mixed(3)
+    slots, calm = start(configs), start(configs)
+    expected = run(calm)
+    history = []
+    for epoch in train(slots, DATA, order_seed=7, to_epoch=3, keep_best=True, fused=fused):
+        history.append(epoch)
+        slots.keep([label for label in slots.labels if label != "t1"])
+    assert [[one.label for one in epoch] for epoch in history] == [["t0", "t1", "t2"], ["t0", "t2"], ["t0", "t2"]]
+    assert of(history, "t2") == of(expected, "t2")
+    assert_same_bits(slots, calm)
+
+
 def test_nothing_is_left_when_all_diverge() -> None:
     slots = start([replace(config, learning_rate=math.inf) for config in mixed(2)])
     assert [len(epoch) for epoch in run(slots)] == [2]
