@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from models.layout import padded
-
 Value = float | int | str | bool
+
+BUCKET = 32  # two AVX-512 vectors of float32: no kernel has a remainder, so no slot sees its neighbours
 
 _CONVERT = {"bool": bool, "int": int, "float": float, "str": str}
 CHOICES = {
@@ -77,3 +77,8 @@ class Config:
         normalisation = (self.bn_epsilon, self.bn_decay, self.bn_statistics) if self.normalised else ()
         activation = self.activation if self.widths else ""
         return tuple(map(padded, self.widths)), normalisation, activation, self.optimizer, self.batch_size
+
+
+def padded(width: int) -> int:
+    """`width` rounded up to the next multiple of the bucket; depends on nothing else."""
+    return -(-width // BUCKET) * BUCKET

@@ -10,13 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BUCKET = 32  # two AVX-512 vectors of float32: no kernel has a remainder, so no slot sees its neighbours
-
-
-def padded(width: int) -> int:
-    """`width` rounded up to the next multiple of the bucket; depends on nothing else."""
-    return -(-width // BUCKET) * BUCKET
-
 
 @dataclass(frozen=True)
 class Layout:

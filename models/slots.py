@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from models.config import Config
+from models.config import Config, padded
 from models.inference import Inference, Moments, fold, population_moments
-from models.layout import Layout, initial, padded
+from models.layout import Layout, initial
 from models.optimizers import RULES
 
 

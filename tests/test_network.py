@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.config import Config, Value
-from models.layout import Layout, initial, padded
+from models.config import Config, Value, padded
+from models.layout import Layout, initial
 from models.network import Network, sum_rows
 from models.training import Slots
 from tests.networks import assert_close, named, oracle_of, weights_of
