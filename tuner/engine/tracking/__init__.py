@@ -36,6 +36,13 @@ def ui_command(uri: str, port: int = 5000) -> list[str]:
     return [*serve, "--backend-store-uri", uri, "--default-artifact-root", artifacts]
 
 
+def publish(sweep_uri: str, uri: str) -> bool:
+    """Sends what the journal of the sweep has and MLflow lacks; True if all of it is there now."""
+    from tuner.engine.tracking import publisher
+
+    return publisher.publish(sweep_uri, uri)
+
+
 def classifier_of(uri: str, model_uri: str) -> Classifier:
     """The classifier inside a model of the store `uri`, such as models:/NAME@champion. ValueError if there is none."""
     from tuner.engine.tracking import registry

@@ -30,7 +30,7 @@ def _watch_stdin() -> threading.Event:
     closed = threading.Event()
 
     def watch() -> None:
-        while sys.stdin.buffer.read(4096):
+        while os.read(0, 4096):  # unlike sys.stdin, it holds no lock that Python wants at its exit
             pass
         closed.set()
 

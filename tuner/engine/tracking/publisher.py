@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import tempfile
@@ -29,54 +28,56 @@ def publish(
     *,
     closed: threading.Event | None = None,
     drain_seconds: float = DRAIN_SECONDS,
-    tick: float = TICK,
+    longest_pause: float = LONGEST_PAUSE,
 ) -> bool:
     """Sends a sweep's journal to the MLflow store `uri`; True if all of it is there.
 
-    With `closed` it follows the journal until the sweep's end is sent, or until `drain_seconds` after `closed` is
-    set, when it shows a sweep without an end as interrupted. Without, it sends what there is. A store that is away
-    is tried again; `error` in tracking.json says so meanwhile.
+    With `closed` it follows the journal until the sweep's end is sent, or until `closed` is set; a sweep without an
+    end is then shown as interrupted. Without `closed` it sends what there is. A store that is away is tried again,
+    after pauses that grow to `longest_pause` seconds: forever while it follows, else for `drain_seconds`. `error` in
+    tracking.json says so meanwhile.
     """
     with _alone(Storage(sweep_uri)):
-        return _Publisher(sweep_uri, uri, closed, drain_seconds, tick).run()
+        return _Publisher(sweep_uri, uri, closed, drain_seconds, longest_pause).run()
 
 
 class _Publisher:
     """The loop of `publish`: sessions with MLflow, a new one after every trouble."""
 
     def __init__(
-        self, sweep_uri: str, uri: str, closed: threading.Event | None, drain_seconds: float, tick: float
+        self, sweep_uri: str, uri: str, closed: threading.Event | None, drain_seconds: float, longest_pause: float
     ) -> None:
         self._sweep = Storage(sweep_uri)
         self._uri = uri
-        self._follow = closed is not None
         self._closed = closed or threading.Event()
+        self._follow = closed is not None
+        self._draining = not self._follow  # trouble may last `drain_seconds`, and no longer
         self._drain_seconds = drain_seconds
-        self._tick = tick
-        self._deadline = math.inf if closed else time.monotonic() + drain_seconds
+        self._deadline = time.monotonic() + drain_seconds
+        self._longest_pause = longest_pause
         self._troubled = False
 
     def run(self) -> bool:
         session: Publication | None = None
         pause = FIRST_PAUSE
         while True:
-            if self._closed.is_set():
-                self._deadline = min(self._deadline, time.monotonic() + self._drain_seconds)
+            if self._closed.is_set() and not self._draining:
+                self._draining, self._deadline = True, time.monotonic() + self._drain_seconds
             try:
                 session = session or self._open()
                 sent = session.step()
-                pause = FIRST_PAUSE
+                pause, self._deadline = FIRST_PAUSE, time.monotonic() + self._drain_seconds
                 if not sent and self._at_end(session):
                     return not session.refused
                 if sent < ENTRIES:
-                    self._closed.wait(self._tick)
+                    self._closed.wait(TICK)
             except Exception as error:  # whatever it is, the journal keeps the sweep: tell, pause, begin anew
                 session = None
                 self._tell(error)
-                if time.monotonic() + pause > self._deadline:
+                if self._draining and time.monotonic() + pause > self._deadline:
                     return False
                 self._pause(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+                pause = min(2 * pause, self._longest_pause)
 
     def _at_end(self, session: Publication) -> bool:
         """Whether nothing more will come, with the last touches given."""
@@ -90,8 +91,9 @@ class _Publisher:
         return True
 
     def _open(self) -> Publication:
-        cursor = Cursor.read(self._sweep, self._uri)
-        return Publication(self._sweep, MlflowStore(self._uri), cursor, ENTRIES)
+        store = MlflowStore(self._uri)
+        store.check()  # before the journal is read anew
+        return Publication(self._sweep, store, Cursor.read(self._sweep, self._uri), ENTRIES)
 
     def _tell(self, error: Exception) -> None:
         """Notes the trouble where `caviar status` finds it, and in the log."""

@@ -55,6 +55,10 @@ class MlflowStore:
         mlflow.set_registry_uri(uri)
         self.client = MlflowClient(uri, registry_uri=uri)
 
+    def check(self) -> None:
+        """Raises what MLflow raises if the store does not answer."""
+        self.client.search_experiments(max_results=1)
+
     def experiment(self, name: str) -> str:
         """The id of the experiment `name`, made if there is none; its artifacts lie beside an embedded store."""
         found = self.client.get_experiment_by_name(name)
