@@ -121,6 +121,17 @@ def test_a_random_split_is_stratified_and_the_same_for_the_same_seed(seed: int, 
         assert np.abs(np.bincount(y[one.parts[part]]) - share * np.array(counts)).max() <= 2
 
 
+def test_labels_stay_with_their_rows_in_a_random_split(tmp_path: Path) -> None:
+    X = np.random.default_rng(0).permutation(300).reshape(300, 1)
+    np.savez(tmp_path / "t.npz", X=X, y=X[:, 0] % 3)
+    snapshot = build(Request(source=f"{tmp_path}/t.npz", validation=0.2, holdout=0.2), tmp_path / "snapshots")
+    column = snapshot.encoder.columns[0]
+    raw = np.rint(snapshot.X[:, 0] * column.std + column.mean).astype(int)
+    assert sorted(raw) == list(range(300))
+    assert (raw % 3 == snapshot.y).all()
+    assert snapshot.description["ranges"] == {"train": None, "validation": None, "holdout": None}
+
+
 def test_another_seed_draws_other_rows(tmp_path: Path) -> None:
     asked = {"validation": 0.2, "holdout": 0.2, "validation_by": "random", "holdout_by": "random"}
     one, two = (made(rows(), tmp_path, **asked, seed=seed) for seed in (0, 1))
