@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -78,4 +80,5 @@ def _print_result(result: SweepResult, where: Place, out: Console) -> None:
 
     figures: dict[str, Any] = result.figures
     out.print(describe_result(figures, result.leaderboard, result.unsent), highlight=False)
-    out.print("review:   caviar ui", highlight=False)
+    command = "caviar" if shutil.which("caviar") else sys.argv[0]
+    out.print(f"[bold]review[/bold]   {command} ui", highlight=False)

@@ -24,6 +24,15 @@ RETRIES = 3  # how often Tune runs a pack again whose worker or host was lost
 REFRESH_SECONDS = 5.0
 JOURNAL_SECONDS = 10.0  # how often the rows of a running pack are written down
 
+TUNE = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new one prints at verbose=0, too
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # its snapshots are not used
+    "TUNE_MAX_PENDING_TRIALS_PG": "1024",  # else a searcher may queue one pack only
+    "TUNE_WARN_THRESHOLD_S": "30",
+}
+
 
 class PackSearcher(Searcher):
     """Hands out packs (as numbers of journal entries) and takes in what became of them.
@@ -130,11 +139,7 @@ def run(
     `facts` go to every worker: `sweep`, the URI of the sweep's folder, and `snapshots`, where its data lies.
     `scratch` is a local folder for Tune's own files; it is emptied. Errors of storage and journal come through.
     """
-    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1024"
-    os.environ["TUNE_GLOBAL_CHECKPOINT_S"] = str(10**9)  # its snapshots are not used
-    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
-    os.environ["TUNE_WARN_THRESHOLD_S"] = "30"
+    os.environ |= TUNE
     searcher = PackSearcher(history, facts, _worker_count(cpus, gpus, max_workers), deadline, observe)
     tuner = tune.Tuner(
         tune.with_resources(PackTrainable, {"cpu": cpus, "gpu": gpus}),

@@ -16,10 +16,10 @@ LEADERBOARD = 20
 def figures(ledger: Ledger, class_counts: Mapping[str, list[int]]) -> dict[str, Any]:
     """The sweep in numbers. `class_counts` gives the rows of each class in train, validation and holdout.
 
-    `best` is None when no trial has a finite loss. `holdout` compares the refitted winner with plain softmax
+    `best` is None when no trial has a finite loss; `softmax_regression` is the best baseline trial. `holdout` compares the refitted winner with plain softmax
     regression (the best of eight learning rates, refitted likewise) and with the class frequencies alone.
     """
-    winner = stages.winner(ledger)
+    winner, baseline = stages.winner(ledger), stages.best_baseline(ledger)
     return {
         "trials": sum(trial.stage is Stage.SEARCH for trial in ledger.trials.values()),
         "epochs": ledger.epochs,
@@ -27,9 +27,10 @@ def figures(ledger: Ledger, class_counts: Mapping[str, list[int]]) -> dict[str, 
         "halted": ledger.halted or None,
         "best": _described(ledger, winner) if winner else None,
         "confirmed": stages.confirmed(ledger, winner) if winner else None,
+        "softmax_regression": _described(ledger, baseline) if baseline else None,
         "holdout": {
             "winner": _holdout(ledger, winner),
-            "softmax_regression": _holdout(ledger, stages.best_baseline(ledger)),
+            "softmax_regression": _holdout(ledger, baseline),
             "class_prior": class_prior(class_counts),
         },
     }
@@ -90,12 +91,22 @@ def summary(sweep: str, result: Mapping[str, Any]) -> str:
         lines[-1] += f"; on {again['seeds']} fresh seeds {again['val_loss_mean']:.4f} ± {again['val_loss_std']:.4f}"
     lines += ["", "| hyperparameter | value |", "|---|---|"]
     lines += [f"| {name} | {_short(value)} |" for name, value in best["params"].items()]
-    lines += ["", "| on the holdout | loss | accuracy |", "|---|---|---|"]
-    names = {"winner": "winner, refitted", "softmax_regression": "plain softmax regression", "class_prior": "class prior"}
-    for key, name in names.items():
-        if holdout[key]:
-            lines.append(f"| {name} | {holdout[key]['loss']:.4f} | {holdout[key]['accuracy']:.1%} |")
+    lines += ["", "| | validation loss | holdout loss | holdout accuracy |", "|---|---|---|---|"]
+    lines += [f"| {' | '.join(row.values())} |" for row in comparison(result)]
     return "\n".join([*lines, "", verdict(holdout)])
+
+
+def comparison(result: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Winner, plain softmax regression and class prior side by side, as texts. Refitted for the holdout."""
+    named = {"winner": ("winner", "best"), "softmax_regression": ("plain softmax regression", "softmax_regression")}
+    rows = []
+    for key, found in result["holdout"].items():
+        name, trial = named.get(key, ("class prior", ""))
+        searched = result.get(trial) or {}
+        if found:
+            row = {"": name, "validation loss": f"{searched['val_loss']:.4f}" if searched else ""}
+            rows.append({**row, "holdout loss": f"{found['loss']:.4f}", "holdout accuracy": f"{found['accuracy']:.1%}"})
+    return rows
 
 
 def verdict(holdout: Mapping[str, Mapping[str, float] | None]) -> str:

@@ -49,9 +49,11 @@ class Status:
 
     @property
     def seconds_left(self) -> float | None:
-        """A guess from the speed so far; None before there is any."""
-        left = max(self.epochs_expected - self.epochs, 0)
-        return left / self.epochs_per_second if self.epochs else None
+        """A guess from the speed so far; None before there is one, and where no training is left."""
+        left = self.epochs_expected - self.epochs
+        if self.phase not in ("search", "confirm") or self.epochs * 20 < self.epochs_expected or left <= 0:
+            return None
+        return left / self.epochs_per_second
 
 
 def read(sweep: Storage, now: float | None = None) -> Status | None:

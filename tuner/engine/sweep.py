@@ -16,7 +16,7 @@ from tuner.engine import build, status
 from tuner.engine.history import History
 from tuner.engine.journal import Journal
 from tuner.engine.publisher import Publisher
-from tuner.engine.result import figures, leaderboard, summary, verdict
+from tuner.engine.result import comparison, figures, leaderboard, summary, verdict
 from tuner.engine.storage import Storage
 from tuner.engine.history import MODEL_FOLDER
 from tuner.spec import Spec, parse
@@ -179,6 +179,7 @@ def _conclude(sweep_id: str, sweep: Storage, ledger: Ledger, history: History) -
         **found,
         "seconds": history.seconds,
         "verdict": verdict(found["holdout"]),
+        "comparison": comparison(found),
         "model_path": sweep.path(MODEL_FOLDER) if exported else None,
     }
     sweep.write("result.json", json.dumps(result).encode())

@@ -60,8 +60,9 @@ def describe_result(
             line += f"; on {again['seeds']} fresh seeds {mean:.4f} ± {spread:.4f}"
         lines.append(Text.assemble(("\nwinner   ", "bold"), line))
         lines.append(Text("         " + ", ".join(f"{name} {text(value)}" for name, value in best["params"].items())))
-        lines += [Text.assemble(("\nholdout  ", "bold"), figures["verdict"]), _holdout(figures["holdout"])]
-    lines.append(Text.assemble(("\nmodel    ", "bold"), figures["model_uri"] or figures["model_path"] or "none"))
+        lines += [Text.assemble(("\nholdout  ", "bold"), figures["verdict"]), table(figures["comparison"])]
+    places = [place for place in (figures["model_uri"], figures["model_path"]) if place]
+    lines.append(Text.assemble(("\nmodel    ", "bold"), "\n         ".join(places) or "none"))
     if unsent:
         lines.append(Text(f"MLflow   not all is there yet: {unsent}", style="yellow"))
     return Group(*lines)
@@ -70,16 +71,6 @@ def describe_result(
 def _leaderboard(rows: Sequence[Mapping[str, Any]]) -> Table:
     searched = [name for name in rows[0] if name not in (*LEAD, "epochs")] if rows else []
     return table(rows[:SHOWN], columns=[*LEAD, *searched[:AXES]])
-
-
-def _holdout(holdout: Mapping[str, Mapping[str, float] | None]) -> Table:
-    names = {"winner": "winner, refitted", "softmax_regression": "plain softmax regression", "class_prior": "class prior"}
-    rows = [
-        {"on the holdout": name, "loss": found["loss"], "accuracy": f"{found['accuracy']:.1%}"}
-        for key, name in names.items()
-        if (found := holdout[key])
-    ]
-    return table(rows)
 
 
 def _range(between: Sequence[str] | None) -> dict[str, str]:

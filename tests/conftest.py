@@ -1,0 +1,74 @@
+"""What several test modules share: one Ray cluster, the digits, and the command as users run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+COMMAND = str(Path(sys.executable).with_name("caviar"))
+
+
+@dataclass(frozen=True)
+class Home:
+    """A user's folder: CAVIAR_HOME in it, the working directory, and the cluster to run on."""
+
+    folder: Path
+    env: dict[str, str]
+
+    def caviar(self, *args: str, code: int = 0, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+        """Runs the command and checks its exit code."""
+        done = subprocess.run(
+            [COMMAND, *args], cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=timeout
+        )
+        assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+        return done
+
+    def answer(self, *args: str, code: int = 0) -> Any:
+        """The JSON object on the last line of stdout."""
+        return json.loads(self.caviar(*args, "--json", code=code).stdout.splitlines()[-1])
+
+    def start(self, *args: str) -> subprocess.Popen[bytes]:
+        log = (self.folder / "driver.log").open("ab")
+        return subprocess.Popen([COMMAND, *args], cwd=self.folder, env=self.env, stdout=log, stderr=log)
+
+
+@pytest.fixture(scope="session")
+def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One Ray cluster of two cores for all tests."""
+    os.environ["RAY_AUTH_MODE"] = "token"
+    token = tmp_path_factory.mktemp("ray") / "token"
+    token.write_text("a" * 64)
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
+    yield ray.get_runtime_context().gcs_address
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """scikit-learn's 1,797 digits as X [N, 8, 8] and y [N]."""
+    from sklearn.datasets import load_digits
+
+    path = tmp_path_factory.mktemp("digits") / "digits.npz"
+    X, y = load_digits(return_X_y=True)
+    np.savez(path, X=X.reshape(-1, 8, 8), y=y)
+    return path
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Home:
+    """A new user's folder, on the shared cluster."""
+    folder = tmp_path_factory.mktemp("home")
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "CAVIAR_"))}
+    return Home(folder, {**env, "RAY_ADDRESS": ray_address})
