@@ -33,7 +33,7 @@ from tuner.engine.storage import Storage
 from tuner.engine.tracking.projection import PARENT, Projection
 from tuner.engine.tracking.publisher import publish
 from tuner.engine.tracking.runs import Measure
-from tuner.engine.tracking.store import MlflowStore
+from tuner.engine.tracking.store import MlflowStore, prepare
 from tuner.trial import State
 
 ROOT = Path(__file__).parent.parent
@@ -213,13 +213,45 @@ def test_kills_of_the_publisher_at_any_moment(tmp_path: Path, uri: str) -> None:
     assert_complete(uri, 40)
 
 
-def test_two_sweeps_at_once_on_a_fresh_machine(tmp_path: Path) -> None:
+def test_runs_made_just_before_a_kill_are_taken_over(tmp_path: Path, uri: str) -> None:
+    store = MlflowStore(uri)
+    experiment = store.experiment("flights")
+    parent = store.create(experiment, "flights-1", {"caviar.sweep": "flights-1"}, sweeps.START, None)
+    child = {"caviar.sweep": "flights-1", "caviar.trial": "t0000"}
+    store.create(experiment, "t0000", child, sweeps.START, parent)
+    sweeps.write(tmp_path / "sweep", 4, 4)
+    assert publish(str(tmp_path / "sweep"), uri)
+    found = assert_complete(uri, 4)
+    assert found[""].info.run_id == parent
+    assert found[""].data.params["search.trials"] == "4"
+    assert "spec.yaml" in {file.path for file in store.client.list_artifacts(parent)}
+
+
+def test_a_double_that_a_slow_server_left_is_removed(tmp_path: Path, uri: str) -> None:
+    sweeps.write(tmp_path / "sweep", 4, 4)
+    assert publish(str(tmp_path / "sweep"), uri)
+    before = runs_of(uri)
+    store = MlflowStore(uri)
+    double = before["t0001"].data.tags
+    store.create(before[""].info.experiment_id, "t0001", {k: double[k] for k in double if "caviar" in k}, 1.0, None)
+    assert publish(str(tmp_path / "sweep"), uri)
+    assert {n: r.info.run_id for n, r in assert_complete(uri, 4).items()} == {
+        n: r.info.run_id for n, r in before.items()
+    }
+
+
+def test_many_processes_make_the_store_once(tmp_path: Path) -> None:
     uri = tracking.embedded_uri(tmp_path / "fresh")
-    started = []
+    started = [FORK.Process(target=prepare, args=(uri,)) for _ in range(3)]
+    for each in started:
+        each.start()
+    for each in started:
+        each.join(60)
+    assert [each.exitcode for each in started] == [0, 0, 0]
     for sweep in ("one", "two"):
         sweeps.write(tmp_path / sweep, 4, 4, sweep=sweep)
-        started.append(process(str(tmp_path / sweep), uri))
-    for each in started:
+    both = [process(str(tmp_path / sweep), uri) for sweep in ("one", "two")]
+    for each in both:
         each.join(60)
     for sweep in ("one", "two"):
         assert_complete(uri, 4, sweep)
