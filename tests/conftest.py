@@ -27,7 +27,13 @@ class Home:
     def caviar(self, *args: str, code: int = 0, timeout: float = 240) -> subprocess.CompletedProcess[str]:
         """Runs the command and checks its exit code."""
         done = subprocess.run(
-            [COMMAND, *args], cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=timeout
+            [COMMAND, *args],
+            check=False,
+            cwd=self.folder,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
         )
         assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
         return done

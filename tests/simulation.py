@@ -11,7 +11,8 @@ from tuner.search import samplers, stopping
 from tuner.search.space import Axis, Choice, LogUniform, Space
 from tuner.trial import Pack, Row, Stage, seed_of
 
-SPACE = Space((Axis("learning_rate", LogUniform(1e-4, 1.0)), Axis("batch_size", Choice((32, 64)))), {"hidden_layers": 0})
+AXES = (Axis("learning_rate", LogUniform(1e-4, 1.0)), Axis("batch_size", Choice((32, 64))))
+SPACE = Space(AXES, {"hidden_layers": 0})
 
 
 def make_ledger(trials: int = 40, rule: str = "asha", confirm: int = 2) -> Ledger:

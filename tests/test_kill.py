@@ -98,8 +98,10 @@ def test_mlflow_has_each_run_and_each_step_once(home: Home, disturbed: object) -
     with sqlite3.connect(home.folder / ".caviar/mlflow.db") as database:
         tagged = "SELECT run_uuid, value FROM tags WHERE key = ?"
         sweeps = dict(database.execute(tagged, ("caviar.sweep",)))
-        trials = {run: trial for run, trial in database.execute(tagged, ("caviar.trial",)) if sweeps[run] == "disturbed"}
-        metrics = database.execute("SELECT run_uuid, step FROM metrics WHERE key = 'train_loss' ORDER BY step").fetchall()
+        named = database.execute(tagged, ("caviar.trial",))
+        trials = {run: trial for run, trial in named if sweeps[run] == "disturbed"}
+        query = "SELECT run_uuid, step FROM metrics WHERE key = 'train_loss' ORDER BY step"
+        metrics = database.execute(query).fetchall()
         statuses = dict(database.execute("SELECT run_uuid, status FROM runs"))
     assert len(set(trials.values())) == len(trials) == TRIALS + 4 + 8 + 2  # confirmations, baselines, refits
     assert sum(sweep == "disturbed" for sweep in sweeps.values()) == len(trials) + 1  # and the parent

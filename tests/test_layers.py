@@ -19,7 +19,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "tuner.trial": (),
     "tuner.search": ("tuner.search", "tuner.trial"),
     "tuner.spec": ("tuner.spec", "tuner.trial", "tuner.search.space"),
-    "tuner.data": ("tuner.data", "tuner.trial", "models.features"),
+    "tuner.data": ("tuner.data", "tuner.trial", "models.features", "models.columns"),
     "tuner.engine": ("tuner.engine", "tuner.data", "tuner.spec", "tuner.search", "tuner.trial", "models"),
     "tuner.review": ("tuner.review", "tuner.trial", "tuner.spec", "tuner.search", "tuner.engine.tracking"),
     "tuner.api": ("tuner", "models"),

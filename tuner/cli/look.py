@@ -59,8 +59,8 @@ def status(name: SweepName, storage: StorageUri = None, as_json: Json = False) -
 @app.command()
 def best(name: SweepName, storage: StorageUri = None, as_json: Json = False) -> None:
     """Show the winner of a sweep, or the best trials so far."""
-    from tuner.engine.sweep import load
     from tuner.engine.result import leaderboard
+    from tuner.engine.sweep import load
     from tuner.review.terminal import table
 
     where = place(storage)

@@ -3,29 +3,54 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tuner.cli.app import FAILED, Json, StorageUri, answer, app, console, fail, find_sweep, place
 
+if TYPE_CHECKING:
+    from models.classifier import Classifier
+
 
 @app.command()
 def predict(
     model: Annotated[str, typer.Argument(help="A sweep, or a registered model: models:/NAME@champion.")],
-    data: Annotated[Path, typer.Argument(help="Raw rows: csv, parquet or feather.")],
+    data: Annotated[str, typer.Argument(help="Raw rows: csv, parquet, feather or npz; globs and URIs too.")],
     out: Annotated[Path | None, typer.Option(help="CSV file to write. [default: stdout]", show_default=False)] = None,
     storage: StorageUri = None,
 ) -> None:
     """Predict class probabilities for raw rows, as CSV: one column a class, then the most probable class."""
-    from tuner.engine.serve import load_model, predictions
+    import pandas as pd
+
     from tuner.data.source import read_rows
 
-    where = place(storage)
-    classifier = load_model(model, where.tracking, lambda: where.sweep(find_sweep(model, where)))
-    found = predictions(classifier, read_rows(str(data)))
+    classifier = _classifier(model, storage)
+    rows = read_rows(data, [column.name for column in classifier.encoder.columns])
+    found = pd.DataFrame(classifier.predict_proba(rows), columns=[str(name) for name in classifier.classes])
+    found["prediction"] = found.idxmax(axis=1) if len(found) else ""
     found.to_csv(out or sys.stdout, index=False)
+
+
+def _classifier(model: str, storage: str | None) -> Classifier:
+    """The registered model, or the one that a sweep exported."""
+    from models.classifier import Classifier
+    from tuner.engine.history import MODEL_FOLDER
+    from tuner.engine.tracking import classifier_of
+
+    where = place(storage)
+    if "://" in model or model.startswith(("models:", "runs:")):
+        return classifier_of(where.tracking, model)
+    sweep = where.sweep(find_sweep(model, where))
+    with tempfile.TemporaryDirectory() as folder:
+        names = sweep.names(MODEL_FOLDER)
+        if not names:
+            raise ValueError(f"sweep {model} has no model: it has not finished, or no trial reached a finite loss")
+        for name in names:
+            Path(folder, name).write_bytes(sweep.read(f"{MODEL_FOLDER}/{name}"))
+        return Classifier.load(Path(folder))
 
 
 @app.command()
@@ -37,7 +62,7 @@ def reproduce(
 ) -> None:
     """Train one trial again, alone, and compare its curve with the one it had in its pack."""
     from tuner.engine import stages
-    from tuner.engine.reproduce import compare, retrain, with_params
+    from tuner.engine.reproduce import TOLERANCE, compare, retrain, with_params
     from tuner.engine.sweep import load
     from tuner.engine.tracking import run_of
 
@@ -56,7 +81,7 @@ def reproduce(
     out.print(f"training {wanted} alone for {len(before)} epochs", highlight=False)
     result = compare(found, before, retrain(sweep, where.snapshots, found, len(before)))
     words = "equal to the last bit" if result.bitwise else f"largest relative difference {result.difference:.2e}"
-    out.print(f"{wanted}: {result.epochs} epochs, {words} (tolerance {result.to_json()['tolerance']:.0e})", highlight=False)
+    out.print(f"{wanted}: {result.epochs} epochs, {words} (tolerance {TOLERANCE:.0e})", highlight=False)
     if as_json:
         answer(result.to_json())
     if not result.ok:

@@ -8,8 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tuner.cli.app import FAILED, INTERRUPTED, Json, Sets, SpecPath, StorageUri, SweepName, answer, app, console, fail
-from tuner.cli.app import find_sweep, place
+from tuner.cli.app import (
+    FAILED,
+    INTERRUPTED,
+    Json,
+    Sets,
+    SpecPath,
+    StorageUri,
+    SweepName,
+    answer,
+    app,
+    console,
+    fail,
+    find_sweep,
+    place,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,7 +43,7 @@ def check(spec: SpecPath, sets: Sets = None, storage: StorageUri = None, as_json
     out.print(describe_data(snapshot.description))
     out.print(describe_space(loaded.space(), loaded.search.trials))
     if as_json:
-        answer({"name": loaded.name, "digest": snapshot.digest, "rows": sum(map(sum, snapshot.description["class_counts"].values()))})
+        answer({"name": loaded.name, "digest": snapshot.digest, "rows": snapshot.description["rows"]})
 
 
 @app.command()
@@ -68,14 +81,14 @@ def _execute(sweep_id: str, where: Place, out: Console, as_json: bool) -> None:
             result = sweep.execute(sweep_id, where, progress)
     except KeyboardInterrupt:
         fail(f"\ninterrupted; nothing is lost: caviar resume {sweep_id}", INTERRUPTED)
-    _print_result(result, where, out)
+    _print_result(result, out)
     if as_json:
         answer(result.figures)
     if result.figures["status"] != "finished":
         fail(f"sweep {sweep_id} found no model: no trial reached a finite loss", FAILED)
 
 
-def _print_result(result: SweepResult, where: Place, out: Console) -> None:
+def _print_result(result: SweepResult, out: Console) -> None:
     from tuner.review.describe import describe_result
 
     figures: dict[str, Any] = result.figures

@@ -54,6 +54,13 @@ def read(
     return frame
 
 
+def read_rows(source: str, columns: Sequence[str]) -> pd.DataFrame:
+    """The columns `columns` of the rows in `source`, in the files' order; no target is needed. Raises DataError."""
+    frame, names = _read_files([source], set(columns))
+    require(columns, pd.Index(names))
+    return frame[list(columns)]
+
+
 def describe_source(source: str | Sequence[str] | None, sql_url: str | None) -> str:
     """The source in words, without any password."""
     if source is None:

@@ -6,7 +6,7 @@ import json
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.config import Config
 from tuner.data import snapshot as snapshots
@@ -22,6 +22,7 @@ from tuner.spec.data import Split
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 def request(spec: Spec) -> Request:
     """What the snapshot of `spec` is made from."""
@@ -89,7 +90,13 @@ def frame(found: Ledger) -> pd.DataFrame:
     for trial in found.trials.values():
         state, rung, reason = found.states[trial.id]
         rows = found.rows.get(trial.id)
-        record = {"trial": trial.id, "stage": trial.stage.value, "state": state.value, "rung": rung, "reason": reason}
+        record: dict[str, Any] = {
+            "trial": trial.id,
+            "stage": trial.stage.value,
+            "state": state.value,
+            "rung": rung,
+            "reason": reason,
+        }
         if rows:
             best = found.best_row(trial.id)
             record |= {"epochs": rows[-1].epoch, "val_loss": best.val_loss, "val_accuracy": best.val_accuracy}

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def ray_cluster(home: Path) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    own = {} if address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    own: dict[str, Any] = {} if address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     try:

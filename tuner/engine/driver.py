@@ -171,10 +171,8 @@ def _worker_count(cpus: float, gpus: float, max_workers: int | None) -> Callable
     def count() -> int:
         nonlocal seen
         if time.monotonic() - seen[0] > REFRESH_SECONDS:
-            resources = ray.cluster_resources()
-            fits = min(
-                resources.get(name, 0.0) / share for name, share in (("CPU", cpus), ("GPU", gpus)) if share > 0
-            )
+            resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+            fits = min(resources.get(name, 0.0) / share for name, share in (("CPU", cpus), ("GPU", gpus)) if share > 0)
             seen = (time.monotonic(), max(1, min(int(fits), max_workers or int(fits))))
         return seen[1]
 

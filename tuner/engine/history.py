@@ -13,7 +13,6 @@ from tuner.engine.ledger import Ledger
 from tuner.engine.storage import Storage
 from tuner.trial import Pack, Row
 
-
 MODEL_FOLDER = "model"  # where the worker that refits the winner exports it
 
 
@@ -28,7 +27,9 @@ class History:
     `open` maps the journal entries of packs that were handed out, but have not come back, to their packs.
     """
 
-    def __init__(self, sweep: Storage, journal: Journal, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, sweep: Storage, journal: Journal, ledger: Ledger, clock: Callable[[], float] = time.time
+    ) -> None:
         self.ledger = ledger
         self.open: dict[int, Pack] = {}
         self.concluded = False  # the sweep has its result

@@ -209,4 +209,3 @@ class Ledger:
             if state is State.WAITING:
                 verdict = self.rule.verdict(self.trials[trial_id].number)
                 self._set(trial_id, State.STOPPED, rung, f"{self.halted}: {verdict}" if self.halted else verdict)
-

@@ -15,7 +15,7 @@ from tuner.trial import Row
 STEP_SECONDS = 2.0  # a step ends at the first evaluation after so long: a small pack is one step
 
 
-class PackTrainable(tune.Trainable):  # type: ignore[misc]  # ray.tune is untyped
+class PackTrainable(tune.Trainable):
     """Trains the pack that a journal entry holds. Its actor is reused from pack to pack."""
 
     def setup(self, config: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from tuner.trial import Trial, Value
 
@@ -44,7 +45,7 @@ class CostModel:
 
     def _raw(self, params: Mapping[str, Value]) -> float:
         widths = [self.inputs, *hidden_widths(params), self.classes]
-        weights = sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+        weights = sum(a * b for a, b in pairwise(widths))
         batches = self.rows / float(params.get("batch_size", 128))
         return self.rows * 6 * weights / 2e10 + batches * 3e-5 * len(widths)
 

@@ -60,4 +60,4 @@ def published(sweep: Storage) -> Published:
         found: dict[str, Any] = json.loads(sweep.read(CURSOR))
     except FileNotFoundError:
         return Published()
-    return Published(**{name: found.get(name) for name in ("parent_run_id", "model_uri", "cursor", "error")})
+    return Published(found["parent_run_id"], found["model_uri"], found["cursor"], found["error"])

@@ -16,8 +16,8 @@ LEADERBOARD = 20
 def figures(ledger: Ledger, class_counts: Mapping[str, list[int]]) -> dict[str, Any]:
     """The sweep in numbers. `class_counts` gives the rows of each class in train, validation and holdout.
 
-    `best` is None when no trial has a finite loss; `softmax_regression` is the best baseline trial. `holdout` compares the refitted winner with plain softmax
-    regression (the best of eight learning rates, refitted likewise) and with the class frequencies alone.
+    `best` is None when no trial has a finite loss; `softmax_regression` is the best baseline trial. `holdout`
+    compares both, refitted on training and validation rows, with the class frequencies alone.
     """
     winner, baseline = stages.winner(ledger), stages.best_baseline(ledger)
     return {

@@ -1,4 +1,4 @@
-"""The sweep at a glance: a small object beside the journal, rewritten as the sweep runs, read by `list` and `status`."""
+"""The sweep at a glance: a small object beside the journal, rewritten as the sweep runs."""
 
 from __future__ import annotations
 
@@ -100,7 +100,9 @@ class Reporter:
         """Epochs of earlier attempts don't count in the speed."""
         self._epochs_before = ledger.epochs
 
-    def report(self, ledger: Ledger | None, status: str, phase: str = "", running: dict[str, Row] | None = None) -> Status:
+    def report(
+        self, ledger: Ledger | None, status: str, phase: str = "", running: dict[str, Row] | None = None
+    ) -> Status:
         """Shows the status, and writes it when it has changed in kind or the last one is some seconds old."""
         made = self._make(ledger, status, phase, running or {})
         self._show(made)
@@ -110,7 +112,7 @@ class Reporter:
         return made
 
     def _make(self, ledger: Ledger | None, status: str, phase: str, running: dict[str, Row]) -> Status:
-        common = {
+        common: dict[str, Any] = {
             "sweep": self._id,
             "name": self._name,
             "status": status,
@@ -141,7 +143,8 @@ class Reporter:
 
 def reached(ledger: Ledger) -> list[tuple[int, int]]:
     """For each rung its epochs and how many search trials have been evaluated there."""
-    last = [rows[-1].epoch for trial, rows in ledger.rows.items() if ledger.trials[trial].stage is Stage.SEARCH and rows]
+    searched = [rows for trial, rows in ledger.rows.items() if ledger.trials[trial].stage is Stage.SEARCH]
+    last = [rows[-1].epoch for rows in searched if rows]
     return [(epochs, sum(epoch >= epochs for epoch in last)) for epochs in ledger.rule.rungs]
 
 

@@ -13,19 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.engine import build, status
-from tuner.engine.history import History
+from tuner.engine.history import MODEL_FOLDER, History
 from tuner.engine.journal import Journal
 from tuner.engine.publisher import Publisher
 from tuner.engine.result import comparison, figures, leaderboard, summary, verdict
 from tuner.engine.storage import Storage
-from tuner.engine.history import MODEL_FOLDER
 from tuner.spec import Spec, parse
 from tuner.trial import Row
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tuner.data.snapshot import Snapshot
     from tuner.engine.ledger import Ledger
 
 DRAIN_SECONDS = 60.0  # how long a finished sweep waits for MLflow before it says what is still to be sent
@@ -72,21 +70,21 @@ class SweepResult:
         return found
 
 
-class SweepExists(ValueError):
+class SweepExistsError(ValueError):
     """There is a sweep of that id already; resume it or choose another id."""
 
 
 def create(spec: Spec, place: Place, sweep_id: str | None = None, show: Show = lambda _: None) -> str:
     """Reads the data, makes the snapshot and the journal's first entry; returns the sweep's id. Trains nothing.
 
-    DataError, SweepExists or StorageError before anything else is started.
+    DataError, SweepExistsError or StorageError before anything else is started.
     """
     sweep_id = sweep_id or new_id(spec.name)
     sweep = place.sweep(sweep_id)
     reporter = status.Reporter(sweep, sweep_id, spec.name, show)
     snapshot = build.snapshot(spec, place.snapshots)
     if sweep.exists("spec.yaml"):
-        raise SweepExists(f"sweep {sweep_id} exists already: `caviar resume {sweep_id}` goes on with it")
+        raise SweepExistsError(f"sweep {sweep_id} exists already: `caviar resume {sweep_id}` goes on with it")
     text = spec.to_yaml()
     sweep.write("spec.yaml", text.encode())
     sweep.write("snapshot.json", json.dumps(snapshot.description).encode())

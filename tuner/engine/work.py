@@ -37,7 +37,7 @@ class Assignment:
         self.order_seed = seed_of(spec["search"]["seed"], "order")
         self.epoch_rows: int | None = spec["train"]["epoch_rows"]
         self.keep_best = spec["objective"]["select"] == "best"
-        self.threads = max(1, int(spec["resources"]["cpus_per_worker"]))
+        torch.set_num_threads(spec["resources"]["cpus_per_worker"])  # the order of sums depends on it
         self.device = torch.device("cuda" if spec["resources"]["gpus_per_worker"] > 0 else "cpu")
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nobody writes to it
@@ -84,7 +84,6 @@ class PackRun:
     def of(cls, sweep_uri: str, entry: int, snapshots: str) -> PackRun:
         """The pack that entry number `entry` of the sweep's journal holds."""
         given = assignment(sweep_uri, snapshots)
-        torch.set_num_threads(given.threads)
         return cls(given, pack_from_json(Journal(given.sweep).read(entry)["pack"]))
 
     def train(self) -> Iterator[list[Row]]:
