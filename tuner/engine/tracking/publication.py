@@ -126,6 +126,7 @@ class Publication:
 
     def _open(self) -> None:
         """Finds the runs there are. What was sent to them up to the cursor is not sent again; the rest is."""
+        self.projection.runs[PARENT].tag({"caviar.storage": self._sweep.uri})
         self._experiment = self._store.experiment(self.projection.created["name"])
         self._look_up()
         if self._cursor.cursor:

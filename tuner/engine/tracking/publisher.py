@@ -69,7 +69,7 @@ class _Publisher:
                 pause, self._deadline = FIRST_PAUSE, time.monotonic() + self._drain_seconds
                 if not sent and self._at_end(session):
                     return not session.refused
-                if sent < ENTRIES:
+                if sent < ENTRIES and self._follow and not session.projection.ended:
                     self._closed.wait(TICK)
             except Exception as error:  # whatever it is, the journal keeps the sweep: tell, pause, begin anew
                 session = None

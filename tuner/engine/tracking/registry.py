@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlflow
 import pandas as pd
@@ -19,12 +20,14 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
 
 import models
-from models.classifier import Classifier
 from models.columns import Kind
-from models.features import Column
+from models.features import Column, Encoder
 from tuner.engine.storage import Storage
 from tuner.engine.tracking import served_model
 from tuner.engine.tracking.store import MlflowStore
+
+if TYPE_CHECKING:
+    from models.classifier import Classifier
 
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "safetensors", "torch")
 TYPES = {Kind.NUMBER: "double", Kind.BOOLEAN: "boolean", Kind.DATETIME: "string", Kind.CATEGORY: "string"}
@@ -55,18 +58,16 @@ def register(store: MlflowStore, origin: Origin, folder: Storage, name: str | No
     return f"models:/{name}/{number}", number
 
 
-def signature(classifier: Classifier) -> ModelSignature:
+def signature(encoder: Encoder, classes: Sequence[object]) -> ModelSignature:
     """Raw columns in, one probability a class out. Missing values are welcome, except in booleans."""
-    inputs: list[ColSpec | TensorSpec] = [
-        ColSpec(TYPES[column.kind], column.name) for column in classifier.encoder.columns
-    ]
-    outputs: list[ColSpec | TensorSpec] = [ColSpec("double", str(name)) for name in classifier.classes]
+    inputs: list[ColSpec | TensorSpec] = [ColSpec(TYPES[column.kind], column.name) for column in encoder.columns]
+    outputs: list[ColSpec | TensorSpec] = [ColSpec("double", str(name)) for name in classes]
     return ModelSignature(Schema(inputs), Schema(outputs))
 
 
-def example(classifier: Classifier) -> pd.DataFrame:
+def example(encoder: Encoder) -> pd.DataFrame:
     """Two typical rows, made from the encoding's own state, so that no record of the training data is published."""
-    return pd.DataFrame({column.name: [_typical(column)] * 2 for column in classifier.encoder.columns})
+    return pd.DataFrame({column.name: [_typical(column)] * 2 for column in encoder.columns})
 
 
 def classifier_of(uri: str, model_uri: str) -> Classifier:
@@ -74,6 +75,8 @@ def classifier_of(uri: str, model_uri: str) -> Classifier:
 
     ValueError if there is no such model, or it is not one of Caviar's.
     """
+    from models.classifier import Classifier
+
     store = MlflowStore(uri)
     with tempfile.TemporaryDirectory() as scratch:
         try:
@@ -92,7 +95,8 @@ def _logged(store: MlflowStore, origin: Origin, digest: str) -> str | None:
 
 
 def _log(store: MlflowStore, origin: Origin, directory: Path, digest: str) -> str:
-    classifier, client = Classifier.load(directory), store.client
+    described, client = json.loads((directory / "model.json").read_text(encoding="utf-8")), store.client
+    encoder = Encoder.from_json(described["encoder"])
     logged = client.create_logged_model(
         origin.experiment_id, "model", origin.run_id, {"caviar.digest": digest}, model_type="caviar"
     )
@@ -103,8 +107,8 @@ def _log(store: MlflowStore, origin: Origin, directory: Path, digest: str) -> st
             python_model=served_model.__file__,
             artifacts={"model": str(directory)},
             code_paths=[str(Path(models.__file__).parent)],
-            signature=signature(classifier),
-            input_example=example(classifier),
+            signature=signature(encoder, described["classes"]),
+            input_example=example(encoder),
             pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS],
             mlflow_model=Model(artifact_path=logged.artifact_location, run_id=origin.run_id, model_id=logged.model_id),
         )

@@ -9,14 +9,14 @@ import mlflow
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from models.classifier import Classifier
-
 
 class ServedClassifier(PythonModel):
     """Raw columns in, one column of probabilities a class out."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Loads the classifier from the artifact `model`, a folder."""
+        from models.classifier import Classifier  # late, so that a model is registered without torch
+
         self._classifier = Classifier.load(Path(context.artifacts["model"]))
 
     def predict(
