@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tuner.search.domain import cell, equidistant, number, refuse
+from tuner.search.domain import cell, check_points, number, refuse
 from tuner.trial import Value
 
 
@@ -29,7 +29,7 @@ class Choice:
         return place(self, self.values, v)
 
     def grid(self, n: int) -> list[Value]:
-        equidistant(self, n)
+        check_points(self, n)
         return list(self.values)
 
     def arguments(self) -> list[Value]:
@@ -57,7 +57,7 @@ class Grid:
         return place(self, self.points, v)
 
     def grid(self, n: int) -> list[Value]:
-        equidistant(self, n)
+        check_points(self, n)
         return list(self.points)
 
     def arguments(self) -> list[Value]:

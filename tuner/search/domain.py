@@ -102,8 +102,13 @@ def clip(domain: Interval, x: float) -> float:
     return min(max(x, domain.low), domain.high)
 
 
-def equidistant(domain: Domain, n: int) -> list[float]:
-    """`n` points of [0, 1] at equal distances, both ends included. Raises DomainError if `n` is below 1."""
+def check_points(domain: Domain, n: int) -> None:
+    """Raises DomainError unless a grid of `n` points has any."""
     if n < 1:
         refuse(domain, f"a grid needs at least one point, got {n}")
+
+
+def equidistant(domain: Domain, n: int) -> list[float]:
+    """`n` points of [0, 1] at equal distances, both ends included. Raises DomainError if `n` is below 1."""
+    check_points(domain, n)
     return [0.5] if n == 1 else [i / (n - 1) for i in range(n)]

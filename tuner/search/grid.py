@@ -57,10 +57,14 @@ class GridSampler:
 
 def points_per_axis(space: Space, trials: int) -> int:
     """The largest number of points per axis, at least 2, whose combinations are no more than `trials`."""
-    points = 2
-    while points < trials and space.combinations(points + 1) <= trials:
-        points += 1
-    return points
+    enough, too_many = 2, max(trials, 2) + 1
+    while too_many - enough > 1:
+        middle = (enough + too_many) // 2
+        if space.combinations(middle) <= trials:
+            enough = middle
+        else:
+            too_many = middle
+    return enough
 
 
 def _unit_points(axis: Axis, points: int) -> list[float]:

@@ -24,7 +24,7 @@ class Uniform:
 
     def from_unit(self, u: float) -> float:
         size = min(self.high - self.low, max(abs(self.low), abs(self.high)))
-        return readable(self, mix(self.low, self.high, u), size)
+        return readable(self, u, mix(self.low, self.high, u), size)
 
     def to_unit(self, v: Value) -> float:
         return share(self.low, self.high, inside(self, v))
@@ -52,7 +52,7 @@ class LogUniform:
 
     def from_unit(self, u: float) -> float:
         x = clip(self, math.exp(mix(math.log(self.low), math.log(self.high), u)))
-        return self.low if u <= 0 else self.high if u >= 1 else readable(self, x, x)
+        return readable(self, u, x, x)
 
     def to_unit(self, v: Value) -> float:
         return share(math.log(self.low), math.log(self.high), math.log(inside(self, v)))
@@ -84,7 +84,7 @@ class OneMinusLogUniform:
     def from_unit(self, u: float) -> float:
         x = clip(self, -math.expm1(mix(math.log1p(-self.low), math.log1p(-self.high), u)))
         size = min(abs(x), 1 - x) or 1.0
-        return self.low if u <= 0 else self.high if u >= 1 else readable(self, x, size)
+        return readable(self, u, x, size)
 
     def to_unit(self, v: Value) -> float:
         return share(math.log1p(-self.low), math.log1p(-self.high), math.log1p(-inside(self, v)))
@@ -104,6 +104,8 @@ def set_bounds(domain: Uniform | LogUniform | OneMinusLogUniform) -> None:
     object.__setattr__(domain, "high", high)
 
 
-def readable(domain: Uniform | LogUniform | OneMinusLogUniform, x: float, size: float) -> float:
-    """`x` to 12 digits of `size`, so that people read 0.001 and what they read is what was trained."""
+def readable(domain: Uniform | LogUniform | OneMinusLogUniform, u: float, x: float, size: float) -> float:
+    """`x`, the value at `u`, to 12 digits of `size`: people read 0.001, and what they read is what was trained."""
+    if u <= 0 or u >= 1:
+        return domain.low if u <= 0 else domain.high
     return clip(domain, round(x, 12 - math.floor(math.log10(size))))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from tuner.search.space import AtLeast, Axis, Condition, OneOf, Space
-from tuner.spec.hyperparameter import PerLayer, Tunable
+from tuner.spec.hyperparameter import PerLayer, Tunable, possible
 from tuner.spec.schema import Model, Train
 from tuner.trial import Value
 
@@ -60,7 +60,7 @@ def whole_space(model: Model, train: Train) -> Space:
 
 def deepest(layers: Tunable) -> int:
     """The largest number of hidden layers that `layers` allows."""
-    return max(int(value) for value in ([layers] if isinstance(layers, Value) else layers.grid(2)))
+    return max(int(value) for value in possible(layers))
 
 
 def _hyperparameters(model: Model, train: Train) -> Iterator[tuple[str, Tunable, Condition]]:

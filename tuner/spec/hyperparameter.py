@@ -145,6 +145,11 @@ def plain(value: object) -> object:
     return written(value) if is_domain(value) else value
 
 
+def possible(value: Tunable) -> list[Value]:
+    """The value; or the values of a choice, or the two ends of an interval."""
+    return [value] if isinstance(value, Value) else value.grid(2)
+
+
 def is_domain(value: object) -> TypeGuard[Domain]:
     """Whether `value` is searched."""
     return isinstance(value, tuple(DOMAINS.values()))

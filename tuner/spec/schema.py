@@ -9,11 +9,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from tuner.search.space import Choice, Int, LogInt, LogUniform, OneMinusLogUniform
-from tuner.spec.hyperparameter import PerLayer, Rule, Tunable
+from tuner.spec.hyperparameter import PerLayer, Rule, Tunable, possible
+from tuner.spec.problems import shown
 from tuner.spec.section import Section
 
 _Fraction = Rule(least=0, below=1)
 _Positive = Rule(above=0)
+_FACTORS = ("exponential", "staircase")
 
 
 class Model(Section):
@@ -40,15 +42,33 @@ class Model(Section):
 
 
 class Decay(Section):
-    """How the learning rate falls, epoch by epoch."""
+    """How the learning rate falls, epoch by epoch.
+
+    inverse_time and sqrt divide by (a root of) 1 + rate * epoch; exponential and staircase multiply by rate.
+    """
 
     schedule: Annotated[Tunable, Rule(("constant", "inverse_time", "exponential", "sqrt", "staircase"))] = Field(
         default="inverse_time", description="constant, inverse_time, exponential, sqrt or staircase."
     )
     rate: Annotated[Tunable, Rule(least=0)] = Field(
-        default=LogUniform(1e-3, 1), description="How fast it falls; 0 is not at all. Unused by constant."
+        default=LogUniform(1e-3, 1),
+        description="inverse_time, sqrt: how fast it falls; exponential, staircase: what is kept.",
     )
-    every: Annotated[Tunable, Rule(whole=True, least=1)] = Field(default=1, description="Epochs per step of staircase.")
+    every: Annotated[Tunable, Rule(whole=True, least=1)] = Field(default=5, description="Epochs per step of staircase.")
+
+    @classmethod
+    def completed(cls, raw: dict[str, Any]) -> dict[str, Any]:
+        schedule = raw.get("schedule")
+        names = schedule.get("choice") if isinstance(schedule, dict) else [schedule]
+        if raw.get("rate") is None and isinstance(names, list) and any(name in _FACTORS for name in names):
+            raw["rate"] = OneMinusLogUniform(0.5, 0.99)
+        return raw
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        factor = next((name for name in possible(self.schedule) if name in _FACTORS), None)
+        wrong = [rate for rate in possible(self.rate) if not isinstance(rate, str) and not 0 < rate <= 1]
+        if factor and wrong:
+            yield "rate", f"must be above 0 and at most 1, because {factor} multiplies by it, got {shown(wrong[0])}"
 
 
 class Train(Section):
@@ -85,7 +105,7 @@ class Search(Section):
     trials: int = Field(default=64, ge=1, le=1_000_000, description="At most this many trials.")
     seed: int = Field(default=0, ge=0, lt=2**63, description="Equal seeds draw equal trials.")
     points: int | None = Field(
-        default=None, ge=2, description="Grid only: points per axis; default: as many as `trials` has room for."
+        default=None, ge=2, le=1_000_000, description="Grid only: points per axis; default: what `trials` has room for."
     )
 
     def conflicts(self) -> Iterator[tuple[str, str]]:

@@ -66,7 +66,7 @@ class Spec(Section):
                     f"data.{name}: random rows of data that has a time column; on data that changes over time this "
                     "flatters every model and may prefer the wrong one: leave `by` out to take the newest rows"
                 )
-        if self.data.sql and re.search(r"://[^/@:]*:(?!\$\{)[^/@]+@", self.data.sql.url):
+        if self.data.sql and re.search(r"://[^/@:]*:(?!\$)[^/@]+@", self.data.sql.url):
             yield "data.sql.url: holds a password, which is stored with the sweep: write ${NAME} and set it outside"
         space = self.space()
         idle = [axis.name for axis in whole_space(self.model, self.train).axes if axis not in space.axes]
