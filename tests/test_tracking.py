@@ -153,6 +153,7 @@ def test_a_sweep_in_the_embedded_store(tmp_path: Path, uri: str) -> None:
     assert parent.data.metrics["best_val_loss"] == 0.135
     assert parent.data.metrics["holdout_loss_winner"] == 0.3
     assert parent.data.tags["mlflow.note.content"].startswith("### flights")
+    assert parent.data.tags["caviar.storage"] == str(tmp_path / "sweep")
     assert parent.inputs.dataset_inputs[0].dataset.digest == "d" * 32
     names = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert names >= {"spec.yaml", "leaderboard.csv", "leaderboard.json", "summary.md", "result.json"}

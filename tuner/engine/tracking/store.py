@@ -27,6 +27,14 @@ PAGE = 1000
 FINAL = ("FINISHED", "FAILED", "KILLED")
 REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "INVALID_STATE")
 
+ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it costs a request a run
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
 T = TypeVar("T")
 
 
@@ -150,11 +158,9 @@ class MlflowStore:
 
 
 def configure() -> None:
-    """Short timeouts and no retries inside MLflow: its POSTs are not idempotent, so whoever calls retries knowingly."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    """Short timeouts and no retries inside MLflow: its POSTs are not idempotent, so whoever calls tries again."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     for noisy in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     if not sqlalchemy.event.contains(sqlalchemy.engine.Engine, "connect", _tune_sqlite):
