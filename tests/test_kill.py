@@ -121,7 +121,7 @@ def test_resuming_a_finished_sweep_changes_nothing(home: Home, disturbed: tuple[
 
 def workers() -> list[psutil.Process]:
     """The processes that train packs now."""
-    found = [child for child in psutil.Process().children(recursive=True) if "PackTrainable" in name_of(child)]
+    found = [child for child in psutil.Process().children(recursive=True) if "Trainable" in name_of(child)]
     return sorted(found, key=lambda process: process.pid)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -57,8 +58,11 @@ def main() -> None:
         fail("interrupted", INTERRUPTED)
     except (ValueError, FileNotFoundError) as error:  # specs, data, names: what the user gave
         fail(str(error), BAD_INPUT)
-    except (OSError, RuntimeError) as error:
+    except OSError as error:  # storage, journal, network
         fail(str(error), FAILED)
+    except Exception:  # ours or a library's fault: whoever mends it needs to know where
+        traceback.print_exc()
+        sys.exit(FAILED)
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tuner.cli.app import (
+    BAD_INPUT,
     FAILED,
     INTERRUPTED,
     Json,
@@ -56,10 +57,14 @@ def run(
 ) -> None:
     """Run a sweep on this machine (or on the Ray cluster in RAY_ADDRESS), from the spec to a registered model."""
     from tuner.engine import sweep
+    from tuner.engine.storage import StorageError
     from tuner.spec import load
 
     loaded, where, out = load(spec, sets or ()), place(storage), console(as_json)
-    made = sweep.create(loaded, where, sweep_id)
+    try:
+        made = sweep.create(loaded, where, sweep_id)
+    except StorageError as error:
+        fail(str(error), BAD_INPUT)
     out.print(f"sweep {made}", highlight=False)
     _execute(made, where, out, as_json)
 
@@ -81,6 +86,10 @@ def _execute(sweep_id: str, where: Place, out: Console, as_json: bool) -> None:
             result = sweep.execute(sweep_id, where, progress)
     except KeyboardInterrupt:
         fail(f"\ninterrupted; nothing is lost: caviar resume {sweep_id}", INTERRUPTED)
+    except OSError as error:
+        fail(f"{error}\nnothing is lost: caviar resume {sweep_id}", FAILED)
+    except ValueError as error:  # the input was checked before: this is no fault of the user's
+        raise RuntimeError(f"sweep {sweep_id} failed: {error}") from error
     _print_result(result, out)
     if as_json:
         answer(result.figures)

@@ -30,6 +30,7 @@ TUNE = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # its snapshots are not used
     "TUNE_MAX_PENDING_TRIALS_PG": "1024",  # else a searcher may queue one pack only
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a lost worker is no error: its pack is trained again
     "TUNE_WARN_THRESHOLD_S": "30",
 }
 

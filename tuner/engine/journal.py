@@ -7,14 +7,14 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tuner.engine.storage import Storage
+from tuner.engine.storage import Storage, StorageError
 from tuner.trial import Pack, Row, Stage, Trial
 
 Entry = dict[str, Any]
 FOLDER = "journal"
 
 
-class JournalError(RuntimeError):
+class JournalError(StorageError):
     """The journal can't be read, or somebody else writes it."""
 
 

@@ -6,12 +6,14 @@ import contextlib
 import json
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from tuner.engine.storage import Storage
 
 CURSOR = "tracking.json"
+PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,24 @@ class Publisher:
                 command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors
             )
 
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def wait(self, seconds: float) -> Published:
-        """Gives the publisher `seconds` to end after the journal's last entry; then what is published so far."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(seconds)
+        """Gives the publisher `seconds` to end after the journal's last entry; then what is published so far.
+
+        While MLflow is away it gets a few seconds only: the rest can be sent at any time later.
+        """
+        began = time.monotonic()
+        while time.monotonic() - began < seconds:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(1.0)
+                break
+            if published(self._sweep).error and time.monotonic() - began > PATIENCE_SECONDS:
+                break
         self.close()
         return published(self._sweep)
 

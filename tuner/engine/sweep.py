@@ -113,21 +113,20 @@ def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepRe
     spec, ledger, history = load(sweep, place)
     reporter = status.Reporter(sweep, sweep_id, spec.name, show)
     reporter.resume(ledger)
-    publisher = Publisher(sweep, spec.tracking.uri or place.tracking, _log(sweep))
-    try:
-        if not history.concluded:
-            history.begin()
-            _train(sweep_id, spec, place, history, reporter)
-            reporter.report(ledger, "running", "publish")
-            _conclude(sweep_id, sweep, ledger, history)
-        result = _published(sweep, ledger, publisher)
-        reporter.report(ledger, result.figures["status"], "done")
-        return result
-    except BaseException as error:
-        _abandon(history, ledger, reporter, error)
-        raise
-    finally:
-        publisher.close()
+    if not history.concluded:
+        history.begin()  # before the publisher looks, for which an earlier interruption would be the end
+    with Publisher(sweep, spec.tracking.uri or place.tracking, _log(sweep)) as publisher:
+        try:
+            if not history.concluded:
+                _train(sweep_id, spec, place, history, reporter)
+                reporter.report(ledger, "running", "publish")
+                _conclude(sweep_id, sweep, ledger, history)
+            result = _published(sweep, ledger, publisher)
+        except BaseException as error:
+            _abandon(history, ledger, reporter, error)
+            raise
+    reporter.report(ledger, result.figures["status"], "done")
+    return result
 
 
 def load(sweep: Storage, place: Place) -> tuple[Spec, Ledger, History]:

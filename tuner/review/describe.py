@@ -64,7 +64,8 @@ def describe_result(
     places = [place for place in (figures["model_uri"], figures["model_path"]) if place]
     lines.append(Text.assemble(("\nmodel    ", "bold"), "\n         ".join(places) or "none"))
     if unsent:
-        lines.append(Text(f"MLflow   not all is there yet: {unsent}", style="yellow"))
+        rest = f"`caviar resume {figures['sweep']}` sends the rest"
+        lines.append(Text(f"MLflow   has not got everything yet; {rest}. {unsent}", style="yellow"))
     return Group(*lines)
 
 

@@ -1,0 +1,104 @@
+"""What is wrong is said at once, in one message, with exit code 2, and nothing is started."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tuner.cli import main
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs `caviar run` on a spec in this process and returns what it says; checks that it started nothing."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"a": rng.normal(size=600), "b": rng.choice(["x", "y"], 600), "label": rng.integers(0, 3, 600)}
+    )
+    frame.to_csv(tmp_path / "good.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CAVIAR_HOME", raising=False)
+
+    def call(spec: str, *options: str, code: int = 2) -> str:
+        Path("spec.yaml").write_text(spec)
+        monkeypatch.setattr(sys, "argv", ["caviar", "run", "spec.yaml", *options])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == code
+        assert not Path(".caviar/storage/sweeps").exists()
+        said = capsys.readouterr().err
+        assert "Traceback" not in said
+        return said
+
+    return call
+
+
+GOOD = "name: s\ndata: {source: good.csv, target: label}\n"
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (GOOD + "train: {learning_rat: 0.1}\n", ["learning_rat", "learning_rate", "line 3"]),
+        (GOOD + "train: {learning_rate: {uniform: [1, 0.1]}}\n", ["learning_rate", "low"]),
+        (GOOD + "train: {learning_rate: {log_uniform: [0, 1]}}\n", ["learning_rate", "above 0"]),
+        (GOOD + "train: {momentum: {one_minus_log_uniform: [0.9, 1]}}\n", ["momentum", "below 1"]),
+        (GOOD + "train: {batch_size: {grid: []}}\n", ["batch_size", "grid"]),
+        ("name: s\ndata: {source: good.csv, target: lable}\n", ["lable", "label"]),
+        ("name: s\ndata: {source: missing.csv, target: label}\n", ["missing.csv"]),
+        (GOOD + "train: {batch_size: 4096}\n", ["4,096", "rows"]),
+    ],
+)
+def test_a_wrong_spec_is_explained(run: Run, spec: str, words: list[str]) -> None:
+    said = run(spec)
+    for word in words:
+        assert word in said
+
+
+def test_all_errors_come_at_once(run: Run) -> None:
+    said = run("nme: s\ndata: {source: good.csv, target: label}\ntrain: {momentum: 1.5}\nsearch: {trials: 0}\n")
+    for word in ("nme", "name", "momentum", "trials"):
+        assert word in said
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda frame: frame.assign(label=1), ["two classes", "label"]),
+        (lambda frame: frame.assign(label=[*[0, 1] * 299, 0, 2]), ["class", "2"]),
+        (lambda frame: frame.assign(label=[np.inf, *[0, 1] * 299, 0]), ["finite", "label"]),
+        (lambda frame: frame.assign(a=np.nan), ["'a'", "has none"]),
+        (lambda frame: frame.iloc[:0], ["rows", "none"]),
+    ],
+    ids=["one class", "class only in the holdout", "infinite label", "all missing", "no rows"],
+)
+def test_unusable_data_are_explained(
+    run: Run, change: Callable[[pd.DataFrame], pd.DataFrame], words: list[str]
+) -> None:
+    frame = change(pd.read_csv("good.csv"))
+    frame = frame.assign(when=pd.date_range("2020-01-01", periods=len(frame), freq="h"))
+    frame.to_csv("good.csv", index=False)
+    said = run("name: s\ndata: {source: good.csv, target: label, time: when}\n")
+    for word in words:
+        assert word in said
+
+
+def test_an_empty_file_is_named(run: Run) -> None:
+    Path("good.csv").write_bytes(b"")
+    assert "good.csv" in run(GOOD)
+
+
+def test_storage_that_cannot_be_written_is_named(run: Run) -> None:
+    Path("occupied").write_text("a file")
+    assert "occupied" in run(GOOD, "--storage", "occupied/inside")
+
+
+def test_an_override_is_checked_like_the_file(run: Run) -> None:
+    assert "search.trials=many" in run(GOOD, "--set", "search.trials=many")

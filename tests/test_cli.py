@@ -1,0 +1,164 @@
+"""The commands as users run them: one sweep on the digits, then everything that can be asked of it."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+import tuner
+from tests.conftest import Home
+
+pytestmark = pytest.mark.ray
+
+SPEC: dict[str, Any] = {
+    "name": "digits",
+    "model": {"hidden_layers": {"int": [0, 2]}, "hidden_units": {"log_int": [16, 64]}},
+    "search": {"trials": 18},
+    "stopping": {"asha": {"max_epochs": 9}},
+    "objective": {"confirm": 2, "seeds": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def spec(home: Home, digits: Path) -> Path:
+    path = home.folder / "digits.yaml"
+    path.write_text(yaml.safe_dump({**SPEC, "data": {"source": str(digits)}, "tracking": {"register": "digits"}}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def result(home: Home, spec: Path) -> dict[str, Any]:
+    return home.answer("run", str(spec))
+
+
+def test_check_says_what_would_be_searched(home: Home, spec: Path) -> None:
+    said = home.caviar("check", str(spec)).stdout
+    assert "18 trials over 7 axes" in said
+    assert "64 columns" in said
+
+
+def test_run_answers_in_json(result: dict[str, Any]) -> None:
+    assert result["status"] == "finished"
+    assert result["trials"] == sum(result["states"].values()) == 18
+    assert set(result["best"]) >= {"trial", "params", "val_loss", "val_accuracy"}
+    assert result["confirmed"]["seeds"] == 2
+    assert result["confirmed"]["val_loss_std"] > 0
+    assert result["model_uri"] == "models:/digits/1"
+    holdout = result["holdout"]
+    assert holdout["class_prior"]["loss"] == pytest.approx(np.log(10), abs=0.02)
+    assert holdout["winner"]["loss"] < 0.4 < holdout["class_prior"]["loss"]
+
+
+def test_list_status_and_best_agree(home: Home, result: dict[str, Any]) -> None:
+    [listed] = home.answer("list")["sweeps"]
+    assert (listed["sweep"], listed["status"], listed["trials"]) == (result["sweep"], "finished", 18)
+    assert home.answer("status", "digits")["model_uri"] == result["model_uri"]
+    leaderboard = home.answer("best", result["sweep"])["leaderboard"]
+    assert leaderboard[0]["val_loss"] == listed["best_val_loss"]
+    assert result["best"]["trial"] in {row["trial"] for row in leaderboard[:2]}
+
+
+def test_mlflow_shows_nested_runs(home: Home, result: dict[str, Any]) -> None:
+    with sqlite3.connect(home.folder / ".caviar/mlflow.db") as database:
+        children = database.execute(
+            "SELECT run_uuid FROM tags WHERE key = 'mlflow.parentRunId' AND value = ?", (result["parent_run_id"],)
+        ).fetchall()
+        params = dict(
+            database.execute(
+                "SELECT params.key, params.value FROM params JOIN tags USING (run_uuid) "
+                "WHERE tags.key = 'caviar.trial' AND tags.value = ?",
+                (result["best"]["trial"],),
+            )
+        )
+    assert len(children) == 18 + 2 * 2 + 8 + 2
+    assert float(params["learning_rate"]) == result["best"]["params"]["learning_rate"]
+    assert params["seed"] == str(result["best"]["seed"])
+
+
+@pytest.mark.parametrize("model", ["sweep", "models:/digits@champion"])
+def test_predict_takes_raw_columns(home: Home, digits: Path, result: dict[str, Any], model: str) -> None:
+    name = result["sweep"] if model == "sweep" else model
+    home.caviar("predict", name, str(digits), "--out", "predictions.csv")
+    found = pd.read_csv(home.folder / "predictions.csv")
+    labels = np.load(digits)["y"]
+    assert list(found)[:-1] == [str(digit) for digit in range(10)]
+    assert np.allclose(found.iloc[:, :10].sum(axis=1), 1)
+    assert (found["prediction"] == labels).mean() > 0.95
+
+
+def test_reproduce_is_bitwise(home: Home, result: dict[str, Any]) -> None:
+    again = home.answer("reproduce", result["sweep"], result["best"]["trial"])
+    assert again["bitwise"]
+    with sqlite3.connect(home.folder / ".caviar/mlflow.db") as database:
+        [(run,)] = database.execute(
+            "SELECT run_uuid FROM tags WHERE key = 'caviar.trial' AND value = ?", (result["best"]["trial"],)
+        )
+    assert home.answer("reproduce", run) == again
+
+
+def test_the_python_call_gives_the_same_sweep(
+    home: Home, spec: Path, result: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAVIAR_HOME", str(home.folder / "python"))
+    seen = []
+    found = tuner.run(spec, overrides=["search.trials=6", "objective.confirm=0"], show=seen.append)
+    assert len(found.trials.query("stage == 'search'")) == 6
+    assert found.figures["confirmed"] is None
+    assert seen[-1].status == "finished"
+    first = found.trials.set_index("trial").loc["t0000"]
+    with sqlite3.connect(home.folder / ".caviar/mlflow.db") as database:
+        [(seed,)] = database.execute(
+            "SELECT params.value FROM params JOIN tags USING (run_uuid) "
+            "WHERE params.key = 'seed' AND tags.key = 'caviar.trial' AND tags.value = 't0000'"
+        )
+    assert str(first["seed"]) == seed
+
+
+def test_mlflow_away_is_told_and_made_up_for(home: Home, spec: Path, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    away = Home(home.folder, {**home.env, "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"})
+    options = ["--set", "search.trials=3", "--set", "objective.confirm=0", "--set", "objective.baseline=false"]
+    done = away.caviar("run", str(spec), "--id", "away", *options)
+    assert "caviar resume away" in done.stdout
+    assert "model.json" in {file.name for file in (home.folder / ".caviar/storage/sweeps/away/model").iterdir()}
+    store = f"sqlite:///{tmp_path}/server.db"
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--port", str(port)]
+    server = subprocess.Popen(
+        [*command, "--workers", "1", "--default-artifact-root", str(tmp_path / "artifacts")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_server(port)
+        again = away.answer("resume", "away")
+        assert again["model_uri"] == "models:/digits/1"
+        with sqlite3.connect(tmp_path / "server.db") as database:
+            [(runs,)] = database.execute("SELECT count(*) FROM tags WHERE key = 'caviar.trial'")
+        assert runs == 3 + 1
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def wait_for_server(port: int) -> None:
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
+        except OSError:
+            time.sleep(0.5)
+        else:
+            return
+    raise TimeoutError("mlflow server")
