@@ -17,16 +17,14 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?) *(minute|hour|day|week)s?")
 
 def seconds(span: str) -> float:
     """The length of a span such as "90 days" or "1 week". Raises ValueError."""
-    match = _SPAN.fullmatch(span.strip())
+    match = _SPAN.fullmatch(str(span).strip())
     if not match or not float(match[1]):
-        raise ValueError(
-            f"must be a number and a unit, such as 90 days (minutes, hours, days, weeks), got {shown(span)}"
-        )
+        raise ValueError(f"must be a number of minutes, hours, days or weeks, such as 90 days, got {shown(span)}")
     return float(match[1]) * _UNITS[match[2]]
 
 
-def _span(raw: object) -> str:
-    seconds(raw if isinstance(raw, str) else str(raw))
+def _span(raw: Any) -> str:
+    seconds(raw)
     return str(raw)
 
 
@@ -154,10 +152,7 @@ class Data(Section):
             yield "holdout", f"the two together take {sum(kept):g} of the rows; leave some for training"
         spans = [split.seconds or 0 for split in (self.validation, self.holdout)]
         if self.window and sum(spans) >= self.window.seconds:
-            yield (
-                "window",
-                f"last: {self.window.last} is no longer than validation and holdout: nothing left to train on",
-            )
+            yield "window", f"validation and holdout take all of the last {self.window.last}: leave some for training"
 
     def _without_time(self) -> Iterator[tuple[str, str]]:
         if self.window:

@@ -66,7 +66,8 @@ class Rule:
     def words(self) -> str:
         """The rule as a phrase that follows "must be"."""
         if self.options:
-            return " or ".join(map(_plain, self.options))
+            names = [_plain(option) for option in self.options]
+            return f"one of {', '.join(names)}" if len(names) > 2 else " or ".join(names)
         bounds = {"of at least": self.least, "above": self.above, "and at most": self.most, "and below": self.below}
         kind = "a whole number" if self.whole else "a number"
         return " ".join([kind, *(f"{word} {bound:.15g}" for word, bound in bounds.items() if math.isfinite(bound))])
@@ -161,7 +162,8 @@ def _domain(raw: Mapping[str, object], extra: tuple[str, ...]) -> Domain:
         raise ValueError(f"a domain has exactly one key, one of {', '.join(names)}; got {shown(dict(raw))}")
     (kind, argument), *_ = raw.items()
     if kind not in DOMAINS:
-        raise ValueError(f"unknown domain {shown(kind)}{nearest(str(kind), names)}; there are {', '.join(names)}")
+        hint = nearest(str(kind), names) or f"; there are {', '.join(names)}"
+        raise ValueError(f"unknown domain {shown(kind)}{hint}")
     try:
         return domain_of(kind, argument)
     except DomainError as error:
