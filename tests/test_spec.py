@@ -393,6 +393,11 @@ BAD = [
         "{learning_rate_decay: {schedule: exponential, rate: {log_uniform: [0.1, 2]}}}",
         "train.learning_rate_decay.rate: must be above 0 and at most 1, because exponential multiplies by it, got 2.0",
     ),
+    (
+        "train",
+        "{learning_rate_decay: {schedule: {choice: [sqrt, staircase]}, rate: 0}}",
+        "train.learning_rate_decay.rate: must be above 0 and at most 1, because staircase multiplies by it, got 0.0",
+    ),
     ("train", "3", "train: must be a mapping with optimizer, learning_rate,"),
     ("model", "{batch_norm: yes}", "model.batch_norm: must be true or false, got 'yes'"),
     (
