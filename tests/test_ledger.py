@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -12,7 +13,7 @@ from tests.simulation import make_ledger, train
 from tuner.engine import stages
 from tuner.engine.ledger import Ledger
 from tuner.engine.result import figures, leaderboard, summary
-from tuner.trial import Pack, Stage, State
+from tuner.trial import Pack, Row, Stage, State
 
 
 def drive(ledger: Ledger, workers: int, seed: int, fail: set[int] = frozenset()) -> list[Pack]:
@@ -127,3 +128,13 @@ def test_the_class_prior_is_the_entropy_of_what_was_seen() -> None:
     prior = figures(ledger, counts)["holdout"]["class_prior"]
     assert prior["loss"] == pytest.approx(-sum(p * math.log(p) for p in (0.5, 0.3, 0.2)))
     assert prior["accuracy"] == 0.5
+
+
+def test_a_diverged_trial_has_no_score_whatever_the_metric() -> None:
+    ledger = make_ledger(10)
+    ledger.terms = replace(ledger.terms, metric="val_accuracy")
+    pack = ledger.ask(1)
+    rows = [Row(trial.id, 1, math.nan, math.nan, 0.9, 0.1) for trial in pack.trials]
+    ledger.tell(pack.id, rows)
+    assert {ledger.score(trial.id) for trial in pack.trials} == {math.inf}
+    assert {state for state, _, _ in ledger.states.values()} == {State.DIVERGED}

@@ -116,7 +116,7 @@ class Ledger:
     def score(self, trial_id: str) -> float:
         """What trials are compared by, lower is better: the best or last evaluation; infinity if there is none."""
         scores = [self._loss(row) for row in self.rows.get(trial_id, ())]
-        if not scores or math.isnan(scores[-1]):
+        if not scores or not math.isfinite(scores[-1]):
             return math.inf
         return min(scores) if self.terms.select == "best" else scores[-1]
 
@@ -177,7 +177,10 @@ class Ledger:
         self.states[trial_id] = self._changed[trial_id] = (state, rung, reason)
 
     def _loss(self, row: Row) -> float:
-        return row.val_loss if self.terms.metric == "val_loss" else -row.val_accuracy
+        """An evaluation in the objective's terms, lower is better; a loss that is not finite is NaN in any terms."""
+        if self.terms.metric == "val_loss" or not math.isfinite(row.val_loss):
+            return row.val_loss
+        return -row.val_accuracy
 
     # -- after the search --------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import time
@@ -19,6 +20,7 @@ from tuner.trial import Row, Stage
 NAME = "status.json"
 SILENT_SECONDS = 60.0  # a sweep that says it runs, but was silent for so long, was interrupted
 WRITE_SECONDS = 2.0
+SHOW_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Reporter:
         self._name = name
         self._show = show
         self._began = time.monotonic()
-        self._written = 0.0
+        self._written = self._shown = -math.inf
         self._epochs_before = 0
         before = read(sweep)
         self._created = before.created if before else time.time()
@@ -102,14 +104,18 @@ class Reporter:
 
     def report(
         self, ledger: Ledger | None, status: str, phase: str = "", running: dict[str, Row] | None = None
-    ) -> Status:
-        """Shows the status, and writes it when it has changed in kind or the last one is some seconds old."""
+    ) -> None:
+        """Shows the status, and writes it; of a running sweep not at every call, because both take time."""
+        now = time.monotonic()
+        routine = status == "running" and not phase
+        if routine and now - self._shown < SHOW_SECONDS:
+            return
         made = self._make(ledger, status, phase, running or {})
         self._show(made)
-        if status != "running" or time.monotonic() - self._written > WRITE_SECONDS:
-            self._written = time.monotonic()
+        self._shown = now
+        if not routine or now - self._written > WRITE_SECONDS:
+            self._written = now
             self._sweep.write(NAME, json.dumps(asdict(made)).encode())
-        return made
 
     def _make(self, ledger: Ledger | None, status: str, phase: str, running: dict[str, Row]) -> Status:
         common: dict[str, Any] = {

@@ -14,7 +14,7 @@ from tuner.search.space import Space, written
 
 SHOWN = 10  # rows of the leaderboard
 AXES = 6  # searched hyperparameters in it, the most important ones
-LEAD = ("rank", "trial", "val_loss", "confirmed_val_loss", "val_accuracy", "epoch", "state")
+LEAD = ("rank", "trial", "val_loss", "confirmed_val_loss", "val_accuracy", "epoch")
 
 
 def describe_data(about: Mapping[str, Any]) -> RenderableType:
@@ -70,7 +70,7 @@ def describe_result(
 
 
 def _leaderboard(rows: Sequence[Mapping[str, Any]]) -> Table:
-    searched = [name for name in rows[0] if name not in (*LEAD, "epochs")] if rows else []
+    searched = [name for name in rows[0] if name not in (*LEAD, "epochs", "state")] if rows else []
     return table(rows[:SHOWN], columns=[*LEAD, *searched[:AXES]])
 
 
