@@ -122,9 +122,11 @@ def test_one_minus_log_uniform_puts_half_above_099() -> None:
 
 def test_one_minus_log_uniform_keeps_its_digits_near_0_and_near_1() -> None:
     high = 1 - 1e-12
-    assert 1 - OneMinusLogUniform(0.9, high).from_unit(0.5) == pytest.approx(math.sqrt(0.1 * (1 - high)), rel=1e-6)
+    assert 1 - OneMinusLogUniform(0.9, high).from_unit(0.5) == pytest.approx(
+        math.sqrt(0.1 * (1 - high)), rel=1e-6, abs=0
+    )
     near_zero = OneMinusLogUniform(1e-12, 1e-9)
-    assert near_zero.from_unit(0.5) == pytest.approx((1e-12 + 1e-9) / 2, rel=1e-9)
+    assert near_zero.from_unit(0.5) == pytest.approx((1e-12 + 1e-9) / 2, rel=1e-9, abs=0)
 
 
 def test_ints_are_drawn_equally_often_both_ends_included() -> None:
