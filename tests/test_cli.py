@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +145,7 @@ def test_mlflow_away_is_told_and_made_up_for(home: Home, spec: Path, tmp_path: P
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_for_server(port)
+        wait_until(lambda: answers(port))
         again = away.answer("resume", "away")
         assert again["model_uri"] == "models:/digits/1"
         with sqlite3.connect(tmp_path / "server.db") as database:
@@ -153,12 +156,30 @@ def test_mlflow_away_is_told_and_made_up_for(home: Home, spec: Path, tmp_path: P
         server.wait()
 
 
-def wait_for_server(port: int) -> None:
-    for _ in range(120):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
-        except OSError:
-            time.sleep(0.5)
-        else:
-            return
-    raise TimeoutError("mlflow server")
+def test_a_running_sweep_is_not_driven_twice_and_survives_the_attempt(home: Home, spec: Path) -> None:
+    driver = home.start("run", str(spec), "--id", "twice", "--set", "stopping.asha.max_epochs=81")
+    status = home.folder / ".caviar/storage/sweeps/twice/status.json"
+    wait_until(lambda: status.exists() and json.loads(status.read_text())["status"] == "running")
+    assert "is running on" in home.caviar("resume", "twice", code=3).stderr
+    driver.send_signal(signal.SIGINT)
+    assert driver.wait(60) == 130
+    assert json.loads(status.read_text())["status"] == "interrupted"
+    with sqlite3.connect(home.folder / ".caviar/mlflow.db") as database:
+        [(ended,)] = database.execute("SELECT status FROM runs WHERE name = 'twice'")
+    assert ended == "KILLED"
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.2)
+
+
+def answers(port: int) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
+    except OSError:
+        return False
+    return True

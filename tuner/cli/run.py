@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tuner.engine.sweep import Place, SweepResult
+    from tuner.spec import Spec
 
 
 @app.command()
@@ -41,6 +42,7 @@ def check(spec: SpecPath, sets: Sets = None, storage: StorageUri = None, as_json
     loaded = load(spec, sets or ())
     snapshot = build.snapshot(loaded, place(storage).snapshots)
     out = console(as_json)
+    _warn(loaded, out)
     out.print(describe_data(snapshot.description))
     out.print(describe_space(loaded.space(), loaded.search.trials))
     if as_json:
@@ -61,6 +63,7 @@ def run(
     from tuner.spec import load
 
     loaded, where, out = load(spec, sets or ()), place(storage), console(as_json)
+    _warn(loaded, out)
     try:
         made = sweep.create(loaded, where, sweep_id)
     except StorageError as error:
@@ -74,6 +77,11 @@ def resume(name: SweepName, storage: StorageUri = None, as_json: Json = False) -
     """Go on with an interrupted sweep: no trial is lost, none is trained twice, the MLflow runs are the same."""
     where = place(storage)
     _execute(find_sweep(name, where), where, console(as_json), as_json)
+
+
+def _warn(spec: Spec, out: Console) -> None:
+    for warning in spec.warnings():
+        out.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
 
 
 def _execute(sweep_id: str, where: Place, out: Console, as_json: bool) -> None:

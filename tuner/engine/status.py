@@ -18,6 +18,7 @@ from tuner.engine.storage import Storage
 from tuner.trial import Row, Stage
 
 NAME = "status.json"
+ACTIVE = ("preparing", "running")
 SILENT_SECONDS = 60.0  # a sweep that says it runs, but was silent for so long, was interrupted
 WRITE_SECONDS = 2.0
 SHOW_SECONDS = 0.25
@@ -67,7 +68,7 @@ def read(sweep: Storage, now: float | None = None) -> Status | None:
     found["rungs"] = [(epochs, trials) for epochs, trials in found["rungs"]]
     status = Status(**found)
     silent = (time.time() if now is None else now) - status.time > SILENT_SECONDS
-    if status.status in ("preparing", "running") and (silent or _is_dead(status)):
+    if status.status in ACTIVE and (silent or _is_dead(status)):
         return Status(**{**asdict(status), "status": "interrupted"})
     return status
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.engine import build, status
 from tuner.engine.history import MODEL_FOLDER, History
-from tuner.engine.journal import Journal
+from tuner.engine.journal import Journal, JournalError
 from tuner.engine.publisher import Publisher
 from tuner.engine.result import comparison, figures, leaderboard, summary, verdict
 from tuner.engine.storage import Storage
@@ -110,6 +111,7 @@ def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepRe
     KeyboardInterrupt and errors leave a journal that the next call goes on from.
     """
     sweep = place.sweep(sweep_id)
+    _refuse_a_second_driver(sweep)
     spec, ledger, history = load(sweep, place)
     reporter = status.Reporter(sweep, sweep_id, spec.name, show)
     reporter.resume(ledger)
@@ -136,6 +138,16 @@ def load(sweep: Storage, place: Place) -> tuple[Spec, Ledger, History]:
     history = History(sweep, Journal(sweep), ledger)
     history.replay()
     return spec, ledger, history
+
+
+def _refuse_a_second_driver(sweep: Storage) -> None:
+    """The journal would stop one of two drivers, but perhaps the one that has been running for hours."""
+    found = status.read(sweep)
+    if found and found.status in status.ACTIVE and (found.host, found.pid) != (socket.gethostname(), os.getpid()):
+        raise JournalError(
+            f"sweep {found.sweep} is running on {found.host} (process {found.pid}). If that machine is gone, "
+            f"try again in {status.SILENT_SECONDS:.0f} seconds"
+        )
 
 
 def new_id(name: str) -> str:
