@@ -88,14 +88,15 @@ class Ledger:
             self._settle(pack, trial)
 
     def fail(self, pack_id: int, error: str) -> None:
-        """The pack's worker failed for good: its trials are tried again one by one; one alone has FAILED."""
+        """The pack's worker failed for good: each half of its trials is tried again; one trial alone has FAILED."""
         pack = self.open.pop(pack_id)
         if len(pack.trials) == 1:
             self._set(pack.trials[0].id, State.FAILED, pack.rung, error)
             self._report(pack, pack.trials[0], math.nan)
             return
-        for trial in pack.trials:
-            self._queue.append(replace(pack, trials=(trial,), reason=f"alone, because pack {pack.id} failed: {error}"))
+        middle = len(pack.trials) // 2
+        for half in (pack.trials[:middle], pack.trials[middle:]):
+            self._queue.append(replace(pack, trials=half, reason=f"half of pack {pack.id}, which failed: {error}"))
 
     def halt(self, reason: str) -> None:
         """Ends the search: no more search packs; the open ones end, then the best are confirmed."""

@@ -31,6 +31,7 @@ class Publisher:
 
     def __init__(self, sweep: Storage, uri: str, log: str | None) -> None:
         self._sweep = sweep
+        self._before = published(sweep)
         command = [sys.executable, "-m", "tuner.engine.tracking", sweep.uri, "--uri", uri]
         with contextlib.ExitStack() as stack:
             errors = stack.enter_context(open(log, "ab")) if log else subprocess.DEVNULL  # noqa: PTH123
@@ -54,7 +55,9 @@ class Publisher:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(1.0)
                 break
-            if published(self._sweep).error and time.monotonic() - began > PATIENCE_SECONDS:
+            found = published(self._sweep)
+            news = found != self._before  # else what is there may be the trouble of an earlier attempt
+            if found.error and time.monotonic() - began > PATIENCE_SECONDS * (1 if news else 6):
                 break
         self.close()
         return published(self._sweep)
