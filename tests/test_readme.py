@@ -26,6 +26,8 @@ from tuner.search.domains import DOMAINS
 from tuner.search.space import Axis, LogUniform, Space
 from tuner.spec import Spec, parse
 
+torch.set_num_threads(1)
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
