@@ -155,6 +155,13 @@ def test_what_is_named_is_there(text: str) -> None:
         assert (ROOT / file).exists() or f"# {file}\n" in text, file
 
 
+def test_the_tests_that_the_contributing_page_runs_are_there() -> None:
+    chosen = re.findall(r"pytest (tests/\w+\.py) -k (\w+)", "\n".join(commands(CONTRIBUTING)))
+    assert chosen
+    for file, word in chosen:
+        assert re.search(rf"def test_\w*{word}", (ROOT / file).read_text()), (file, word)
+
+
 def example(path: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The names that the example for file `path` defines, on top of those that the file has already."""
     code = next(block for block in blocks(CONTRIBUTING, "python") if block.startswith(f"# {path}\n"))
