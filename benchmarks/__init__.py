@@ -1,4 +1,8 @@
-"""Benchmarks, one module each: `python -m benchmarks.NAME [--quick]`, or all with `python -m benchmarks`."""
+"""Benchmarks, one module each: `python -m benchmarks.NAME [--quick]`, or all with `python -m benchmarks [--quick]`.
+
+A benchmark has `run(quick) -> dict` (plain JSON values; `goals` in it is a list of `harness.goal`) and
+`sentence(result) -> str`; where it has `table(result)`, a list of records, that is shown in RESULTS.md.
+"""
 
 NAMES = (
     "sweep_vs_peers",

@@ -183,6 +183,11 @@ def times(slow: float, fast: float) -> float:
     return float(f"{slow / fast:.3g}")
 
 
+def goal(what: str, measured: str, met: bool) -> Result:
+    """One line of the table of goals."""
+    return {"goal": what, "measured": measured, "met": met}
+
+
 def main(run: Callable[[bool], Result], sentence: Callable[[Result], str]) -> None:
     """The command line of one benchmark: a line of JSON, then a line in words."""
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
