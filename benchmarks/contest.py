@@ -40,8 +40,8 @@ WORDS = {
     "ray": "Ray Tune (MLflow on)",
     "ray_reuse": "Ray Tune (MLflow on, actors reused)",
     "ray_reuse_no_mlflow": "Ray Tune (actors reused)",
-    "optuna_random": "Optuna, random",
-    "optuna_tpe": "Optuna, TPE",
+    "optuna_random": "Optuna random",
+    "optuna_tpe": "Optuna TPE",
     "sklearn_halving": "scikit-learn HalvingRandomSearchCV",
 }
 

@@ -96,8 +96,6 @@ def goals(searches: dict[str, dict[str, Result]]) -> list[Result]:
             ratio = times(entries[peer]["seconds"], entries["caviar"]["seconds"])
             name = f"{int(trials):,} trials: at least {least:g} times as fast as {WORDS[peer]}"
             found.append(goal(name, f"{ratio:g} times", ratio >= least))
-    for trials, entries in searches.items():
-        for peer in sorted({"optuna_random", "ray_reuse"} & set(entries)) if "caviar" in entries else ():
             ours, theirs = entries["caviar"]["best_loss"], entries[peer]["best_loss"]
             name = f"{int(trials):,} trials: best loss no worse than that of {WORDS[peer]}"
             found.append(goal(name, f"{ours:.4f} and {theirs:.4f}", ours <= theirs))
