@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from tuner.engine import sweep
-from tuner.engine.connect import ray_cluster
 from tuner.engine.storage import Storage
 from tuner.engine.sweep import Place, Show, SweepResult
 from tuner.spec import Spec, from_mapping, load
@@ -32,12 +31,12 @@ def run(
     """
     where = place(storage)
     made = sweep.create(_spec(spec, overrides), where, sweep_id)
-    return _execute(made, where, show)
+    return sweep.execute(made, where, show)
 
 
 def resume(sweep_id: str, *, storage: str | None = None, show: Show = lambda _: None) -> SweepResult:
     """Goes on with an interrupted sweep, or returns the result of a finished one."""
-    return _execute(sweep_id, place(storage), show)
+    return sweep.execute(sweep_id, place(storage), show)
 
 
 def place(storage: str | None = None) -> Place:
@@ -52,8 +51,3 @@ def _spec(spec: Spec | Mapping[str, Any] | Path | str, overrides: Sequence[str])
     if isinstance(spec, Spec):
         return from_mapping(spec.model_dump(by_alias=True), overrides) if overrides else spec
     return from_mapping(spec, overrides) if isinstance(spec, Mapping) else load(spec, overrides)
-
-
-def _execute(sweep_id: str, where: Place, show: Show) -> SweepResult:
-    with ray_cluster(where.home):
-        return sweep.execute(sweep_id, where, show)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import traceback
@@ -67,7 +68,10 @@ def main() -> None:
 
 def fail(message: str, code: int) -> NoReturn:
     """Prints the message on stderr and exits."""
-    print(message, file=sys.stderr)
+    print(message, file=sys.stderr, flush=True)
+    if code == INTERRUPTED:  # threads of Ray that were stopped halfway have crashed an orderly exit
+        sys.stdout.flush()
+        os._exit(code)
     sys.exit(code)
 
 
@@ -108,7 +112,8 @@ def find_sweep(text: str, where: Place) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise ValueError(f"sweep {text!r} could be any of {', '.join(found)}: write more of its id")
+        newest = ", ".join(found[-1:-4:-1])
+        raise ValueError(f"sweep {text!r} could be any of {len(found)}, such as {newest}: write more of its id")
     raise ValueError(f"no sweep {text!r} in {where.storage.uri}: `caviar list` shows those there are")
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tuner.cli.app import Json, StorageUri, SweepName, answer, app, console, find_sweep, place
+
+if TYPE_CHECKING:
+    from tuner.engine.sweep import Place
 
 
 @app.command("list")
@@ -76,10 +80,24 @@ def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000) 
     """Open the MLflow UI on this user's sweeps; ends with Ctrl-C."""
     from tuner.engine.tracking import ui_command
 
-    command = ui_command(place().tracking, port)
-    print(f"MLflow UI: http://127.0.0.1:{port}", flush=True)
-    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    where = place()
+    command = ui_command(where.tracking, port)
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise ValueError(f"port {port} is taken: choose another one with --port")
+    print(f"MLflow is starting; in a few seconds: {_page(where, port)}", flush=True)
+    os.environ |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     os.execvp(command[0], command)  # noqa: S606  # no shell: a list made here
+
+
+def _page(where: Place, port: int) -> str:
+    """The address of the newest sweep's experiment; without its last part MLflow shows pages for language models."""
+    from tuner.engine.publisher import published
+
+    newest = max(where.storage.names("sweeps"), key=lambda name: name[-20:], default=None)
+    experiment = published(where.sweep(newest)).experiment_id if newest else None
+    path = f"/#/experiments/{experiment}/runs?workflowType=machine_learning" if experiment else ""
+    return f"http://127.0.0.1:{port}{path}"
 
 
 @app.command()

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 @app.command()
 def predict(
-    model: Annotated[str, typer.Argument(help="A sweep, or a registered model: models:/NAME@champion.")],
-    data: Annotated[str, typer.Argument(help="Raw rows: csv, parquet, feather or npz; globs and URIs too.")],
+    model: Annotated[
+        str, typer.Argument(help="A sweep, or a registered model: models:/NAME@champion.", metavar="MODEL")
+    ],
+    data: Annotated[
+        str, typer.Argument(help="Raw rows: csv, parquet, feather or npz; URIs and (quoted) globs too.", metavar="DATA")
+    ],
     out: Annotated[Path | None, typer.Option(help="CSV file to write. [default: stdout]", show_default=False)] = None,
     storage: StorageUri = None,
 ) -> None:
@@ -38,10 +42,11 @@ def _classifier(model: str, storage: str | None) -> Classifier:
     """The registered model, or the one that a sweep exported."""
     from models.classifier import Classifier
     from tuner.engine.history import MODEL_FOLDER
-    from tuner.engine.tracking import classifier_of
 
     where = place(storage)
     if "://" in model or model.startswith(("models:", "runs:")):
+        from tuner.engine.tracking import classifier_of
+
         return classifier_of(where.tracking, model)
     sweep = where.sweep(find_sweep(model, where))
     with tempfile.TemporaryDirectory() as folder:
@@ -80,8 +85,12 @@ def reproduce(
     out = console(as_json)
     out.print(f"training {wanted} alone for {len(before)} epochs", highlight=False)
     result = compare(found, before, retrain(sweep, where.snapshots, found, len(before)))
-    words = "equal to the last bit" if result.bitwise else f"largest relative difference {result.difference:.2e}"
-    out.print(f"{wanted}: {result.epochs} epochs, {words} (tolerance {TOLERANCE:.0e})", highlight=False)
+    words = (
+        "equal to the last bit"
+        if result.bitwise
+        else f"largest relative difference {result.difference:.2e} (tolerance {TOLERANCE:.0e})"
+    )
+    out.print(f"{wanted}: {result.epochs} epochs compared, {words}", highlight=False)
     if as_json:
         answer(result.to_json())
     if not result.ok:

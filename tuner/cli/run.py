@@ -86,11 +86,10 @@ def _warn(spec: Spec, out: Console) -> None:
 
 def _execute(sweep_id: str, where: Place, out: Console, as_json: bool) -> None:
     from tuner.engine import sweep
-    from tuner.engine.connect import ray_cluster
     from tuner.review.terminal import Progress
 
     try:
-        with Progress(out) as progress, ray_cluster(where.home):
+        with Progress(out) as progress:
             result = sweep.execute(sweep_id, where, progress)
     except KeyboardInterrupt:
         fail(f"\ninterrupted; nothing is lost: caviar resume {sweep_id}", INTERRUPTED)

@@ -19,6 +19,7 @@ from tuner.search import samplers, stopping
 from tuner.search.space import Space
 from tuner.spec import Spec
 from tuner.spec.data import Split
+from tuner.trial import Stage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,11 +84,14 @@ def ledger(spec: Spec, data: Snapshot) -> Ledger:
 
 
 def frame(found: Ledger) -> pd.DataFrame:
-    """One row a trial: id, stage, state, reason, epochs, best evaluation, and its hyperparameters."""
+    """One row a trial, the search's first and there the best first: standing, best evaluation, hyperparameters."""
     import pandas as pd
 
     records = []
-    for trial in found.trials.values():
+    order = list(Stage)
+    for trial in sorted(
+        found.trials.values(), key=lambda one: (order.index(one.stage), found.score(one.id), one.number)
+    ):
         state, rung, reason = found.states[trial.id]
         rows = found.rows.get(trial.id)
         record: dict[str, Any] = {

@@ -24,6 +24,7 @@ class Published:
     model_uri: str | None = None
     cursor: int = 0
     error: str | None = None
+    experiment_id: str | None = None
 
 
 class Publisher:
@@ -79,4 +80,6 @@ def published(sweep: Storage) -> Published:
         found: dict[str, Any] = json.loads(sweep.read(CURSOR))
     except FileNotFoundError:
         return Published()
-    return Published(found["parent_run_id"], found["model_uri"], found["cursor"], found["error"])
+    return Published(
+        found["parent_run_id"], found["model_uri"], found["cursor"], found["error"], found["experiment_id"]
+    )

@@ -91,9 +91,10 @@ def summary(sweep: str, result: Mapping[str, Any]) -> str:
         lines[-1] += f"; on {again['seeds']} fresh seeds {again['val_loss_mean']:.4f} ± {again['val_loss_std']:.4f}"
     lines += ["", "| hyperparameter | value |", "|---|---|"]
     lines += [f"| {name} | {_short(value)} |" for name, value in best["params"].items()]
-    lines += ["", "| | validation loss | holdout loss | holdout accuracy |", "|---|---|---|---|"]
+    lines += ["", "| | validation loss | on fresh seeds | holdout loss | holdout accuracy |", "|---|---|---|---|---|"]
     lines += [f"| {' | '.join(row.values())} |" for row in comparison(result)]
-    return "\n".join([*lines, "", verdict(holdout)])
+    hint = "Among the runs, the filter `tags.caviar.stage = 'search'` shows the search's trials only."
+    return "\n".join([*lines, "", verdict(holdout), "", hint])
 
 
 def comparison(result: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -105,6 +106,8 @@ def comparison(result: Mapping[str, Any]) -> list[dict[str, str]]:
         searched = result.get(trial) or {}
         if found:
             row = {"": name, "validation loss": f"{searched['val_loss']:.4f}" if searched else ""}
+            again = result.get("confirmed") if key == "winner" else None
+            row["on fresh seeds"] = f"{again['val_loss_mean']:.4f} ± {again['val_loss_std']:.4f}" if again else ""
             rows.append({**row, "holdout loss": f"{found['loss']:.4f}", "holdout accuracy": f"{found['accuracy']:.1%}"})
     return rows
 

@@ -106,7 +106,7 @@ def create(spec: Spec, place: Place, sweep_id: str | None = None, show: Show = l
 
 
 def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepResult:
-    """Runs the sweep from wherever its journal stands to its end, and publishes it; needs a Ray connection.
+    """Runs the sweep from wherever its journal stands to its end, and publishes it. Starts Ray if it must.
 
     KeyboardInterrupt and errors leave a journal that the next call goes on from.
     """
@@ -115,11 +115,12 @@ def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepRe
     spec, ledger, history = load(sweep, place)
     reporter = status.Reporter(sweep, sweep_id, spec.name, show)
     reporter.resume(ledger)
-    if not history.concluded:
+    concluded = history.concluded
+    if not concluded:
         history.begin()  # before the publisher looks, for which an earlier interruption would be the end
     with Publisher(sweep, spec.tracking.uri or place.tracking, _log(sweep)) as publisher:
         try:
-            if not history.concluded:
+            if not concluded:
                 _train(sweep_id, spec, place, history, reporter)
                 reporter.report(ledger, "running", "publish")
                 _conclude(sweep_id, sweep, ledger, history)
@@ -127,7 +128,8 @@ def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepRe
         except BaseException as error:
             _abandon(history, ledger, reporter, error)
             raise
-    reporter.report(ledger, result.figures["status"], "done")
+    if not concluded:
+        reporter.report(ledger, result.figures["status"], "done")
     return result
 
 
@@ -158,7 +160,14 @@ def new_id(name: str) -> str:
 def _train(sweep_id: str, spec: Spec, place: Place, history: History, reporter: status.Reporter) -> None:
     if history.ledger.finished:
         return
-    from tuner.engine import driver
+    from tuner.engine.connect import ray_cluster
+
+    with ray_cluster(place.home):
+        _train_on_ray(sweep_id, spec, place, history, reporter)
+
+
+def _train_on_ray(sweep_id: str, spec: Spec, place: Place, history: History, reporter: status.Reporter) -> None:
+    from tuner.engine import driver  # imports ray, which reads its environment then
 
     ledger = history.ledger
 

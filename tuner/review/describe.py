@@ -13,6 +13,7 @@ from tuner.review.terminal import duration, table, text
 from tuner.search.space import Space, written
 
 SHOWN = 10  # rows of the leaderboard
+COLUMNS = 30
 AXES = 6  # searched hyperparameters in it, the most important ones
 LEAD = ("rank", "trial", "val_loss", "confirmed_val_loss", "val_accuracy", "epoch")
 
@@ -32,7 +33,7 @@ def describe_data(about: Mapping[str, Any]) -> RenderableType:
     lines: list[RenderableType] = [
         Text.assemble(("data ", "bold"), f"{about['source']['data']}  (snapshot {about['digest'][:12]})"),
         table(splits),
-        Text(f"{len(about['features'])} columns: {', '.join(about['features'])}"),
+        Text(f"{len(about['features'])} columns: {_some(list(about['features']))}"),
     ]
     lines += [Text(f"warning: {warning}", style="yellow") for warning in about["warnings"]]
     return Group(*lines)
@@ -51,27 +52,35 @@ def describe_result(
 ) -> RenderableType:
     """Leaderboard, winner, the honest comparison on the holdout, and where the model is."""
     spent = f"{figures['trials']} trials, {figures['epochs']} epochs, {duration(figures['seconds'])}"
-    lines: list[RenderableType] = [Text.assemble(("\nleaderboard  ", "bold"), spent), _leaderboard(leaderboard)]
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column()
     best, again = figures["best"], figures["confirmed"]
     if best:
         line = f"{best['trial']}: validation loss {best['val_loss']:.4f}, {best['val_accuracy']:.1%} right"
         if again:
             mean, spread = again["val_loss_mean"], again["val_loss_std"]
             line += f"; on {again['seeds']} fresh seeds {mean:.4f} ± {spread:.4f}"
-        lines.append(Text.assemble(("\nwinner   ", "bold"), line))
-        lines.append(Text("         " + ", ".join(f"{name} {text(value)}" for name, value in best["params"].items())))
-        lines += [Text.assemble(("\nholdout  ", "bold"), figures["verdict"]), table(figures["comparison"])]
+        params = ", ".join(f"{name} {text(value)}" for name, value in best["params"].items())
+        facts.add_row("winner", f"{line}\n{params}\n")
+        facts.add_row("holdout", f"{figures['verdict']}\n")
+        facts.add_row("", table(figures["comparison"]))
     places = [place for place in (figures["model_uri"], figures["model_path"]) if place]
-    lines.append(Text.assemble(("\nmodel    ", "bold"), "\n         ".join(places) or "none"))
+    facts.add_row("\nmodel", "\n" + ("\n".join(places) or "none"))
     if unsent:
         rest = f"`caviar resume {figures['sweep']}` sends the rest"
-        lines.append(Text(f"MLflow   has not got everything yet; {rest}. {unsent}", style="yellow"))
-    return Group(*lines)
+        facts.add_row("MLflow", Text(f"has not got everything yet; {rest}. {unsent}", style="yellow"))
+    lead = Text.assemble(("\nleaderboard  ", "bold"), spent)
+    return Group(lead, _leaderboard(leaderboard), "", facts)
 
 
 def _leaderboard(rows: Sequence[Mapping[str, Any]]) -> Table:
     searched = [name for name in rows[0] if name not in (*LEAD, "epochs", "state")] if rows else []
     return table(rows[:SHOWN], columns=[*LEAD, *searched[:AXES]])
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= COLUMNS else f"{', '.join(names[:COLUMNS])}, …"
 
 
 def _range(between: Sequence[str] | None) -> dict[str, str]:
@@ -80,5 +89,5 @@ def _range(between: Sequence[str] | None) -> dict[str, str]:
 
 def _domain(domain: object) -> str:
     if isinstance(domain, Mapping):
-        return "  ".join(f"{kind} {value}" for kind, value in domain.items())
+        return "  ".join(f"{kind} {', '.join(map(text, value))}" for kind, value in domain.items())
     return str(domain)

@@ -122,6 +122,8 @@ def text(value: object) -> str:
     """A value as short text."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 0.01 or abs(value) >= 1000 else f"{value:.4f}"
     return str(value)

@@ -32,7 +32,7 @@ def ui_command(uri: str, port: int = 5000) -> list[str]:
 
     store.prepare(uri)
     artifacts = store.artifact_root(uri).as_uri()
-    serve = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    serve = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     return [*serve, "--backend-store-uri", uri, "--default-artifact-root", artifacts]
 
 
