@@ -125,8 +125,9 @@ class Projection:
         stage = self._stages[row.trial]
         if stage is not Stage.REFIT:  # a refit trains on the validation rows too, so nothing is left to validate on
             values |= {"val_loss": row.val_loss, "val_accuracy": row.val_accuracy}
-            if math.isfinite(row.val_loss):
+            if math.isfinite(row.val_loss):  # sorting by the best, not the last, gives the leaderboard
                 self._lowest[row.trial] = min(row.val_loss, self._lowest.get(row.trial, math.inf))
+                values["best_val_loss"] = self._lowest[row.trial]
         self.runs[row.trial].measure(values, time, row.epoch)
         self.dirty[row.trial] = None
         if stage is Stage.SEARCH and row.val_loss < self._best:
@@ -139,10 +140,6 @@ class Projection:
         for trial, (loss, accuracy) in (entry.get("holdout") or {}).items():
             figures = {"holdout_loss": loss, "holdout_accuracy": accuracy}
             self.runs[trial].measure(figures, entry["time"], self._epochs[trial])
-        for trial in pack.trials:
-            if trial.id in self._lowest:  # what trials are compared by, so that sorting by it gives the leaderboard
-                best = {"best_val_loss": self._lowest[trial.id]}
-                self.runs[trial.id].measure(best, entry["time"], self._epochs[trial.id])
         if pack.stage is Stage.SEARCH:
             self._reached[pack.rung] += sum(self._epochs[trial.id] >= pack.to_epoch for trial in pack.trials)
 
