@@ -12,7 +12,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tpe,demo,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tpe,demo,bench,dev]'
 	touch $@
 
 demo: $(STAMP)
@@ -28,6 +28,14 @@ types: $(STAMP)
 
 test: lint types
 	$(BIN)/pytest
+
+# all of it, on a quiet machine: under half an hour; writes benchmarks/RESULTS.md
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+# small sizes: whether all of it works
+bench-quick: $(STAMP)
+	$(BIN)/python -m benchmarks --quick
 
 clean:
 	rm -rf $(VENV) .caviar data

@@ -16,7 +16,7 @@ from optuna.study import MaxTrialsCallback
 from benchmarks.peers import space
 from benchmarks.peers.task import Answer, Task
 
-STUDY = {"study_name": "digits", "load_if_exists": True, "direction": "minimize"}
+STUDY = "search"
 PROCESSES = 2
 
 
@@ -50,11 +50,11 @@ def work(number: int, task: Task, sampler: str) -> list[tuple[float, float]]:
         return best
 
     seed = 2 * task.seed + number
-    study = optuna.create_study(
+    study = optuna.load_study(
+        study_name=STUDY,
         storage=storage(),
         sampler=optuna.samplers.TPESampler(seed=seed) if sampler == "tpe" else optuna.samplers.RandomSampler(seed=seed),
         pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=space.REDUCTION),
-        **STUDY,
     )
     study.optimize(objective, callbacks=[MaxTrialsCallback(task.trials, states=None)])
     return evaluations
@@ -70,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sampler", choices=("random", "tpe"), required=True)
     task, given = Task.parse(parser)
-    study = optuna.create_study(storage=storage(), **STUDY)
+    study = optuna.create_study(storage=storage(), study_name=STUDY, direction="minimize")
     with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
         done = pool.map(partial(work, task=task, sampler=given.sampler), range(PROCESSES))
         evaluations = [evaluation for part in done for evaluation in part]
