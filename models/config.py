@@ -9,6 +9,7 @@ from typing import Any
 Value = float | int | str | bool
 
 BUCKET = 32  # two AVX-512 vectors of float32: no kernel has a remainder, so no slot sees its neighbours
+CLASS_BUCKET = 16  # one is enough for the output layer, which batch norm never sees
 
 _CONVERT = {"bool": bool, "int": int, "float": float, "str": str}
 CHOICES = {
@@ -79,6 +80,6 @@ class Config:
         return tuple(map(padded, self.widths)), normalisation, activation, self.optimizer, self.batch_size
 
 
-def padded(width: int) -> int:
+def padded(width: int, bucket: int = BUCKET) -> int:
     """`width` rounded up to the next multiple of the bucket; depends on nothing else."""
-    return -(-width // BUCKET) * BUCKET
+    return -(-width // bucket) * bucket

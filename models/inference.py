@@ -11,7 +11,7 @@ from torch import Tensor
 from models.layout import Layout, unpadded
 from models.network import activate, sum_rows
 
-CHUNK = 256  # rows at a time; fixed, so that no result depends on memory or on K
+CHUNK = 512  # rows at a time; fixed, so that no result depends on memory or on K
 Moments = tuple[Tensor, Tensor]  # mean and biased variance of a layer's Z, float64 [K, width]
 
 

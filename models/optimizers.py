@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -83,13 +84,17 @@ def rmsprop(optimizer: Optimizer, grads: Tensor, _: int) -> None:
 
 
 def adam(optimizer: Optimizer, grads: Tensor, number: int) -> None:
-    """v and s as above, corrected by 1 - beta^t; p -= lr * v / (sqrt(s) + epsilon) (Kingma and Ba, 2015)."""
+    """v and s as above, corrected by 1 - beta^t; p -= lr * v / (sqrt(s) + epsilon) (Kingma and Ba, 2015).
+
+    The correction of s is a factor of the learning rate and of epsilon: no pass over s (section 2 there).
+    """
     velocity = optimizer.state["velocity"].lerp_(grads, optimizer.one_minus_beta1)
     work = torch.mul(grads, grads, out=optimizer.work)
     square = optimizer.state["square"].lerp_(work, optimizer.one_minus_beta2)
-    torch.div(square, optimizer.each(lambda config: 1 - config.beta2**number), out=work).sqrt_().add_(optimizer.epsilon)
+    root = optimizer.each(lambda config: math.sqrt(1 - config.beta2**number))
+    torch.sqrt(square, out=work).add_(optimizer.epsilon * root)
     torch.div(velocity, work, out=work)
-    corrected = optimizer.minus_lr / optimizer.each(lambda config: 1 - config.beta1**number)
+    corrected = optimizer.minus_lr * root / optimizer.each(lambda config: 1 - config.beta1**number)
     optimizer.params.addcmul_(work, corrected)
 
 

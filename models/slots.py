@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from models.config import Config, padded
+from models.config import CLASS_BUCKET, Config, padded
 from models.inference import Inference, Moments, fold, population_moments
 from models.layout import Layout, initial
 from models.optimizers import RULES
+
+GROUP_BYTES = 4 * 2**20  # more slots than fill this leave the cache, and cost more together than apart
 
 
 class Slots:
@@ -49,7 +51,7 @@ class Slots:
         if len(shapes) != 1 or len(set(labels)) != len(labels) or len(labels) != len(configs):
             raise ValueError(f"slots need one configuration a label and one shape, not {len(labels)} of {shapes}")
         first = configs[0]
-        layout = Layout(inputs, tuple(map(padded, first.widths)), padded(classes), first.normalised)
+        layout = Layout(inputs, tuple(map(padded, first.widths)), padded(classes, CLASS_BUCKET), first.normalised)
         params = torch.stack([initial(layout, config.seed, config.widths, classes) for config in configs]).to(dtype)
         tensors = {"params": params, **{name: torch.zeros_like(params) for name in RULES[first.optimizer].state}}
         for layer, width in enumerate(layout.widths if first.normalised else ()):
@@ -118,11 +120,24 @@ class Slots:
         kept = self.select(labels)
         self.labels, self.configs, self.tensors = kept.labels, kept.configs, kept.tensors
 
-    def views(self, size: int) -> Iterator[Slots]:
-        """The slots in groups of `size` that share their memory with this."""
+    def groups(self, size: int | None = None) -> Iterator[Slots]:
+        """The slots in groups of `size` that share their memory with this; by default as the hardware likes them."""
+        size = size or self._group_size()
         for at in range(0, len(self.labels), size):
             tensors = {name: tensor[at : at + size] for name, tensor in self.tensors.items()}
             yield self._with(self.labels[at : at + size], self.configs[at : at + size], tensors)
+
+    def _group_size(self) -> int:
+        """On a GPU all; on a CPU as many as have room in the cache with weights, optimizer state and activations.
+
+        An odd number: where the rows of a matrix lie a power of two apart, they displace each other in the cache.
+        """
+        params, config, layout = self.tensors["params"], self.configs[0], self.layout
+        if params.device.type != "cpu":
+            return len(self.labels)
+        state = (2 + len(RULES[config.optimizer].state)) * layout.length
+        activations = 3 * config.batch_size * (sum(layout.widths) + layout.classes)
+        return max(GROUP_BYTES // (params.element_size() * (state + activations)) - 1, 0) | 1
 
     def to(self, device: torch.device) -> None:
         """Move to `device`, in place."""

@@ -53,12 +53,12 @@ def train(
     to_epoch: int,
     epoch_rows: int | None = None,
     keep_best: bool = False,
-    fused: bool = True,
+    group: int | None = None,
 ) -> Iterator[list[Evaluation]]:
     """Train `slots` in place up to `to_epoch`; yield one evaluation a live slot after every epoch.
 
-    A slot whose loss is not finite is reported once, with a val_loss of NaN, and dropped. Fused or one by
-    one, alone or in company, a slot's numbers are the same.
+    A slot whose loss is not finite is reported once, with a val_loss of NaN, and dropped. `group` slots are
+    trained as one tensor program, by default as many as pay; a slot's numbers are the same in any company.
     """
     if not slots.labels:
         return
@@ -69,7 +69,7 @@ def train(
     while slots.labels and slots.epoch < to_epoch:
         if built is not slots.tensors:  # at first, and whenever slots were dropped
             built = slots.tensors
-            parts = [Part(view, arrays) for view in slots.views(len(slots.labels) if fused else 1)]
+            parts = [Part(view, arrays) for view in slots.groups(group)]
         order = batches.epoch(slots.epoch).to(arrays.X.device)
         evaluations = [one for part in parts for one in part.epoch(order, keep_best)]
         slots.epoch, slots.steps = slots.epoch + 1, slots.steps + len(order)
@@ -108,7 +108,7 @@ class Part:
         for rows in order:
             labels = y.index_select(0, rows)
             logp = self.network.forward(X.index_select(0, rows).to(slots.tensors["params"].dtype))
-            loss -= logp.gather(2, labels[:, None, None].expand(-1, len(slots.labels), 1))
+            loss -= logp.gather(2, labels.view(-1, 1, 1).expand(-1, len(slots.labels), 1))
             self.network.backward(self.one_hot.index_select(0, labels))
             slots.steps += 1
             self.optimizer.step(self.network.grads, slots.steps)

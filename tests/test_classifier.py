@@ -104,5 +104,5 @@ def test_a_file_that_does_not_fit_is_one_clear_error(trained: tuple[Classifier, 
 def test_a_stack_or_a_padded_network_is_refused(trained: tuple[Classifier, Arrays, float]) -> None:
     encoder = trained[0].encoder
     slots = Slots.start(["a"], [Config(1, batch_size=25)], encoder.width, 3)
-    with pytest.raises(ModelError, match="one unpadded network: 1 of 6 inputs and 32 classes"):
+    with pytest.raises(ModelError, match="one unpadded network: 1 of 6 inputs and 16 classes"):
         Classifier(encoder, slots.inference(torch.empty(0, encoder.width)), NAMES)

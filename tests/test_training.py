@@ -51,7 +51,7 @@ def start(configs: Sequence[Config], dtype: torch.dtype = torch.float32) -> Slot
     return Slots.start([f"t{config.seed}" for config in configs], configs, 11, 5, dtype)
 
 
-def run(slots: Slots, to_epoch: int = 3, data: Arrays = DATA, **options: bool) -> History:
+def run(slots: Slots, to_epoch: int = 3, data: Arrays = DATA, **options: int | None) -> History:
     return list(train(slots, data, order_seed=7, to_epoch=to_epoch, keep_best=True, **options))
 
 
@@ -94,9 +94,22 @@ def test_a_slot_has_the_same_bits_alone_and_in_any_company(optimizer: str, commo
         found = run(slots)
         assert_same_bits(slots, eight)
         assert found == [[epoch[at] for at in few] for epoch in history]
-    one_by_one = start(configs)
-    assert run(one_by_one, fused=False) == history
-    assert_same_bits(one_by_one, eight)
+    for group in (1, 3):
+        parts = start(configs)
+        assert run(parts, group=group) == history
+        assert_same_bits(parts, eight)
+
+
+def test_a_group_has_room_in_the_cache_and_an_odd_number_of_slots() -> None:
+    def sizes(widths: tuple[int, ...], batch: int) -> list[int]:
+        configs = [Config(seed, widths, batch_size=batch) for seed in range(40)]
+        slots = Slots.start([str(config.seed) for config in configs], configs, 64, 10)
+        return [len(group.labels) for group in slots.groups()]
+
+    assert sizes((64, 64), 64) == [17, 17, 6]
+    assert sizes((128, 128), 256) == [3] * 13 + [1]
+    assert sizes((512, 512), 256) == [1] * 40
+    assert sizes((), 32) == [40]
 
 
 @pytest.mark.parametrize("inputs", [1, 7, 33, 100])
@@ -150,12 +163,12 @@ def test_states_that_do_not_fit_are_refused() -> None:
         Slots.join([slots, later])
 
 
-@pytest.mark.parametrize("fused", [True, False])
-def test_a_diverged_slot_is_reported_once_and_the_others_never_notice(fused: bool) -> None:
+@pytest.mark.parametrize("group", [None, 1, 2])
+def test_a_diverged_slot_is_reported_once_and_the_others_never_notice(group: int | None) -> None:
     healthy = mixed(4, optimizer="sgd", batch_norm=False)
     configs = [*healthy, replace(healthy[0], seed=9, learning_rate=1e30)]
     slots, calm = start([configs[at] for at in (0, 4, 1, 2, 3)]), start(healthy)
-    history, expected = run(slots, fused=fused), run(calm)
+    history, expected = run(slots, group=group), run(calm)
     (failed,) = of(history, "t9")
     assert math.isnan(failed.val_loss)
     assert failed.epoch == 1
@@ -164,13 +177,13 @@ def test_a_diverged_slot_is_reported_once_and_the_others_never_notice(fused: boo
     assert_same_bits(slots, calm)
 
 
-@pytest.mark.parametrize("fused", [True, False])
-def test_slots_may_be_dropped_between_epochs(fused: bool) -> None:
+@pytest.mark.parametrize("group", [None, 1, 2])
+def test_slots_may_be_dropped_between_epochs(group: int | None) -> None:
     configs = mixed(3)
     slots, calm = start(configs), start(configs)
     expected = run(calm)
     history = []
-    for epoch in train(slots, DATA, order_seed=7, to_epoch=3, keep_best=True, fused=fused):
+    for epoch in train(slots, DATA, order_seed=7, to_epoch=3, keep_best=True, group=group):
         history.append(epoch)
         slots.keep([label for label in slots.labels if label != "t1"])
     assert [[one.label for one in epoch] for epoch in history] == [["t0", "t1", "t2"], ["t0", "t2"], ["t0", "t2"]]
