@@ -49,17 +49,18 @@ QUICK = (Season("one month", "2013-01.parquet", days=7, trials=4, more=2, epochs
 
 def run(quick: bool = False) -> Result:
     """All seasons; `seconds_to_best` by season and contender, null where it was never as good."""
-    return compare(QUICK if quick else FULL, (REFERENCE, "optuna_random"))
+    if not any(FLIGHTS.glob("*.parquet")):
+        build()
+    return compare(QUICK if quick else FULL, (REFERENCE, "optuna_random"), FLIGHTS)
 
 
-def compare(seasons: Sequence[Season], peers: Sequence[str]) -> Result:
-    """The first of `peers` sets the loss to reach; on the first seed only, for they are slow."""
-    made = FLIGHTS if any(FLIGHTS.glob("*.parquet")) else build()
+def compare(seasons: Sequence[Season], peers: Sequence[str], folder: Path) -> Result:
+    """The first of `peers` sets the loss to reach; they are slow and search once, Caviar once a seed."""
     found: dict[str, Result] = {}
     for season in seasons:
-        entries = hold(contest(season, made, 0), peers)
+        entries = hold(contest(season, folder, 0), peers)
         larger = replace(season, trials=season.trials * season.more)
-        ours = [hold(contest(larger, made, seed), ["caviar"])["caviar"] for seed in range(season.seeds)]
+        ours = [hold(contest(larger, folder, seed), ["caviar"])["caviar"] for seed in range(season.seeds)]
         found[season.name] = summary(entries, ours, peers[0])
     return {"seasons": found, "goals": goals(found, peers[0])}
 
@@ -76,11 +77,10 @@ def contest(season: Season, folder: Path, seed: int) -> Contest:
     return Contest("flights", data, season.trials, season.epochs, BATCH_SIZES, seed)
 
 
-def build() -> Path:
+def build() -> None:
     """Makes the files of flights, as the README says."""
     command = [sys.executable, str(ROOT / "examples/flights/build.py"), "--out", str(FLIGHTS)]
     subprocess.run(command, check=True, stdout=sys.stderr)
-    return FLIGHTS
 
 
 def summary(entries: dict[str, Entry], ours: Sequence[Entry], reference: str) -> Result:

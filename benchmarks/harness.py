@@ -66,20 +66,21 @@ def measure(
     is ended before this returns.
     """
     own = {name: value for name, value in os.environ.items() if not name.startswith(INHERITED)}
-    errors = folder / "stderr.log"
-    with errors.open("wb") as stderr:
+    told, errors = folder / "stdout.log", folder / "stderr.log"
+    # files, because a pipe would stay open for as long as anything that was left running holds it
+    with told.open("wb") as stdout, errors.open("wb") as stderr:
         began, clock = time.time(), time.perf_counter()
         process = subprocess.Popen(
             list(command),
             cwd=folder,
             env={**own, "PYTHONPATH": str(Path(__file__).parent.parent), **(env or {})},
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=stderr,
             stdin=subprocess.DEVNULL,
         )
         with Tree(process.pid) as tree:
             try:
-                output = process.communicate(timeout=timeout)[0].decode()
+                process.wait(timeout)
                 seconds = time.perf_counter() - clock
             except BaseException as error:
                 tree.end()
@@ -87,9 +88,9 @@ def measure(
                     raise RuntimeError(f"{' '.join(command)} took longer than {timeout:.0f} s") from None
                 raise
     if process.returncode:
-        told = errors.read_text(errors="replace")[-3000:]
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{told}")
-    return Usage(seconds, tree.cpu_seconds, tree.peak_mib, began, output)
+        last = errors.read_text(errors="replace")[-3000:]
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{last}")
+    return Usage(seconds, tree.cpu_seconds, tree.peak_mib, began, told.read_text(errors="replace"))
 
 
 class Tree:
@@ -126,6 +127,7 @@ class Tree:
         for process in self._seen:
             with contextlib.suppress(psutil.Error):  # gone, or its number is another's by now: psutil checks
                 process.kill()
+        psutil.wait_procs(self._seen, timeout=2.0)
 
     def _watch(self) -> None:
         looks = 0

@@ -11,6 +11,7 @@ import ray
 import torch
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler
 
 from benchmarks.peers import space
@@ -31,7 +32,15 @@ class Curve(tune.Callback):
     def __init__(self) -> None:
         self.evaluations: list[tuple[float, float]] = []
 
-    def on_trial_result(self, *_: object, result: dict[str, Any], **__: object) -> None:
+    def on_trial_result(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        result: dict[Any, Any],
+        **info: Any,
+    ) -> None:
+        del iteration, trials, trial, info
         self.evaluations.append((time.time(), result["val_loss"]))
 
 
