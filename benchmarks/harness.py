@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-SAMPLE_SECONDS = 0.25  # what a process uses between its last sample and its end is not seen
+SAMPLE_SECONDS = 0.4  # what a process uses between its last sample and its end is not seen
 MEMORY_EVERY = 4  # samples; reading a process's memory maps costs it a millisecond or two
 LINGER_SECONDS = 15.0  # for what a contender leaves behind (Ray's daemons), so that it doesn't disturb the next one
 INHERITED = ("CAVIAR_", "MLFLOW_", "RAY_", "TUNE_", "OMP_", "MKL_")  # settings of ours that no contender may see
