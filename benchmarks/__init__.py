@@ -7,9 +7,4 @@ A benchmark has `run(quick) -> dict` (plain JSON values; `goals` in it is a list
 NAMES = (
     "sweep_vs_peers",
     "flights_vs_peers",
-    "packing",
-    "overhead",
-    "mlflow_cost",
-    "start",
-    "scale_data",
 )
