@@ -122,9 +122,9 @@ def stock(case: Case, steps: int, device: torch.device) -> Iterator[object]:
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
     X, y = random_rows(steps * case.batch, device)
     while True:
-        for rows in torch.randperm(len(X), device=device).split(case.batch):
+        for rows in torch.randperm(len(X), device=device).split(case.batch):  # type: ignore[no-untyped-call]
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(X[rows]), y[rows]).backward()
+            nn.functional.cross_entropy(model(X[rows]), y[rows]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         yield None
 

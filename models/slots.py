@@ -19,8 +19,8 @@ class Slots:
     """K fused slots of one shape after `epoch` epochs and `steps` minibatches.
 
     `tensors` are K first: `params` and the optimizer's state [K, length of the layout], `mean_i` and
-    `variance_i` [K, width] (the running averages of batch norm), `best` [K, length without batch norm] and
-    `best_loss` float64 [K] (infinite where no evaluation was kept).
+    `variance_i` [K, width] (the running averages of batch norm), and where the best are kept `best` [K, length
+    without batch norm] and `best_loss` float64 [K] (infinite where no evaluation was kept).
     """
 
     def __init__(
@@ -47,18 +47,11 @@ class Slots:
         dtype: torch.dtype = torch.float32,
     ) -> Slots:
         """Slots before their first epoch, each initialised from its own seed."""
-        shapes = {config.shape() for config in configs}
-        if len(shapes) != 1 or len(set(labels)) != len(labels) or len(labels) != len(configs):
-            raise ValueError(f"slots need one configuration a label and one shape, not {len(labels)} of {shapes}")
-        first = configs[0]
-        layout = Layout(inputs, tuple(map(padded, first.widths)), padded(classes, CLASS_BUCKET), first.normalised)
-        params = torch.stack([initial(layout, config.seed, config.widths, classes) for config in configs]).to(dtype)
-        tensors = {"params": params, **{name: torch.zeros_like(params) for name in RULES[first.optimizer].state}}
-        for layer, width in enumerate(layout.widths if first.normalised else ()):
-            tensors[f"mean_{layer}"] = params.new_zeros(len(configs), width)
-            tensors[f"variance_{layer}"] = params.new_zeros(len(configs), width)
-        tensors["best"] = params.new_zeros(len(configs), layout.plain.length)
-        tensors["best_loss"] = torch.full((len(configs),), torch.inf, dtype=torch.float64)
+        layout = _layout(labels, configs, inputs, classes)
+        shapes = _shapes(configs[0], layout)
+        tensors = {name: torch.zeros(len(configs), *shape, dtype=dtype) for name, shape in shapes.items()}
+        for params, config in zip(tensors["params"], configs, strict=True):
+            params.copy_(initial(layout, config.seed, config.widths, classes))
         return cls(labels, configs, epoch=0, steps=0, layout=layout, classes=classes, tensors=tensors)
 
     def select(self, labels: Sequence[str]) -> Slots:
@@ -104,16 +97,24 @@ class Slots:
         classes: int,
     ) -> Slots:
         """The slots that `save_tensors` described; training goes on bit for bit. ValueError if they do not fit."""
-        blank = cls.start(labels, configs, inputs, classes, tensors["params"].dtype)
-        expected = {name: tuple(tensor.shape) for name, tensor in blank.tensors.items()} | {"steps": (len(labels),)}
+        layout = _layout(labels, configs, inputs, classes)
+        shapes = _shapes(configs[0], layout, best="best" in tensors) | {"steps": ()}
+        expected = {name: (len(labels), *shape) for name, shape in shapes.items()}
         found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         if found != expected:
             raise ValueError(f"the stored tensors are not those of these slots: found {found}, expected {expected}")
         steps = set(tensors["steps"].tolist())
         if len(steps) != 1:
             raise ValueError(f"the stored slots stand at different steps: {sorted(steps)}")
-        kept = {name: tensors[name].clone() for name in blank.tensors}
-        return cls(labels, configs, epoch=epoch, steps=steps.pop(), layout=blank.layout, classes=classes, tensors=kept)
+        kept = {name: tensor.clone() for name, tensor in tensors.items() if name != "steps"}
+        return cls(labels, configs, epoch=epoch, steps=steps.pop(), layout=layout, classes=classes, tensors=kept)
+
+    def make_room_for_best(self) -> None:
+        """From now on the best evaluation's network of each slot can be kept."""
+        if "best" not in self.tensors:
+            params = self.tensors["params"]
+            self.tensors["best"] = params.new_zeros(len(params), self.layout.plain.length)
+            self.tensors["best_loss"] = params.new_full((len(params),), torch.inf, dtype=torch.float64)
 
     def keep(self, labels: Sequence[str]) -> None:
         """Drop all slots but these, in place."""
@@ -158,7 +159,9 @@ class Slots:
     @property
     def best(self) -> dict[str, Inference]:
         """By label, without padding, the network at its best evaluation; only slots for which one was kept."""
-        result = {}
+        result: dict[str, Inference] = {}
+        if "best" not in self.tensors:
+            return result
         kept = self.tensors["best_loss"].isfinite().tolist()
         for place, (label, config) in enumerate(zip(self.labels, self.configs, strict=True)):
             if kept[place]:
@@ -192,3 +195,20 @@ class Slots:
             classes=self.classes,
             tensors=tensors,
         )
+
+
+def _layout(labels: Sequence[str], configs: Sequence[Config], inputs: int, classes: int) -> Layout:
+    """How the weights of these slots lie; ValueError if they cannot be trained together."""
+    shapes = {config.shape() for config in configs}
+    if len(shapes) != 1 or len(set(labels)) != len(labels) or len(labels) != len(configs):
+        raise ValueError(f"slots need one configuration a label and one shape, not {len(labels)} of {shapes}")
+    first = configs[0]
+    return Layout(inputs, tuple(map(padded, first.widths)), padded(classes, CLASS_BUCKET), first.normalised)
+
+
+def _shapes(config: Config, layout: Layout, best: bool = False) -> dict[str, tuple[int, ...]]:
+    """The shapes of one slot's tensors by name."""
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("params", *RULES[config.optimizer].state), (layout.length,))
+    for layer, width in enumerate(layout.widths if config.normalised else ()):
+        shapes |= {f"mean_{layer}": (width,), f"variance_{layer}": (width,)}
+    return shapes | ({"best": (layout.plain.length,), "best_loss": ()} if best else {})

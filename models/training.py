@@ -63,6 +63,8 @@ def train(
     if not slots.labels:
         return
     slots.to(arrays.X.device)
+    if keep_best:
+        slots.make_room_for_best()
     batches = Batches(arrays.train, len(arrays.X), slots.configs[0].batch_size, order_seed, epoch_rows)
     parts: list[Part] = []
     built: object = None

@@ -93,3 +93,17 @@ def test_rows_survive_json_with_nan() -> None:
     rows = [Row("t0001", 1, 0.5, float("nan"), 0.25, 0.1, 12.5)]
     again = rows_from_json(json.loads(json.dumps(rows_to_json(rows), allow_nan=False)))
     assert repr(again) == repr(rows)
+
+
+def test_large_objects_pass_as_files_and_are_whole_or_not_there(storage: Storage) -> None:
+    with storage.file_to_write("state/1") as file:
+        file.write_bytes(b"weights")
+        assert not storage.exists("state/1")
+    assert storage.names("state") == ["1"]
+    with storage.file_to_read("state/1") as file:
+        assert file.read_bytes() == b"weights"
+    with pytest.raises(StorageError, match="no space"), storage.file_to_write("state/2"):
+        raise OSError("no space left")
+    assert storage.names("state") == ["1"]
+    with pytest.raises(FileNotFoundError), storage.file_to_read("state/2"):
+        pass

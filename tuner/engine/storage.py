@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 import fsspec
@@ -72,6 +74,34 @@ class Storage:
         except Exception as error:
             raise self._failed("write", name, error) from error
 
+    @contextmanager
+    def file_to_read(self, name: str) -> Iterator[Path]:
+        """A local file with the object's bytes for the time of the block; FileNotFoundError if there is none."""
+        if local := self.local(name):
+            if not local.exists():
+                raise FileNotFoundError(f"no object {local}")
+            yield local
+            return
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(self.read(name))
+            file.flush()
+            yield Path(file.name)
+
+    @contextmanager
+    def file_to_write(self, name: str) -> Iterator[Path]:
+        """A local file to be filled in the block; at its end it replaces the object, whole."""
+        path = self.local(name)
+        try:
+            with _temporary(path.parent if path else None) as temporary:
+                yield temporary
+                if path:
+                    _sync(temporary)
+                    temporary.replace(path)
+                else:
+                    self._fs.put_file(str(temporary), self.path(name))
+        except Exception as error:
+            raise self._failed("write", name, error) from error
+
     def exists(self, name: str) -> bool:
         try:
             self._fs.invalidate_cache()
@@ -102,16 +132,32 @@ def _protocols(protocol: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _write_locally(path: Path, data: bytes, *, exclusive: bool) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+    with _temporary(path.parent) as temporary:
+        temporary.write_bytes(data)
+        _sync(temporary)
         if exclusive:
             os.link(temporary, path)  # unlike a rename, a link fails where the name is taken
         else:
-            Path(temporary).replace(path)
+            temporary.replace(path)
+
+
+@contextmanager
+def _temporary(folder: Path | None) -> Iterator[Path]:
+    """The name of an empty file that is gone after the block."""
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".tmp-", dir=folder)
+    os.close(handle)
+    try:
+        yield Path(name)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Waits until the file's bytes would survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

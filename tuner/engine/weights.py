@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
-from safetensors.torch import load, save
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from models.config import Config
 from models.training import Slots
@@ -17,42 +20,53 @@ def name(pack_id: int) -> str:
     return f"state/{pack_id:06d}.safetensors"
 
 
-def pack(groups: Sequence[Slots]) -> bytes:
-    """All groups of a pack as one file; its metadata lists the labels of each group."""
+def save(sweep: Storage, pack_id: int, groups: Sequence[Slots]) -> None:
+    """Writes all groups of a pack as one file; its metadata lists the labels of each group."""
     tensors = {
         f"{at}.{key}": tensor
         for at, slots in enumerate(groups)
         if slots.labels
         for key, tensor in slots.save_tensors().items()
     }
-    return save(tensors, {"groups": json.dumps([slots.labels for slots in groups])})
+    with sweep.file_to_write(name(pack_id)) as file:
+        save_file(tensors, file, {"groups": json.dumps([slots.labels for slots in groups])})
 
 
-def gather(
-    sweep: Storage, starts: Mapping[str, int], configs: Sequence[Config], epoch: int, *, inputs: int, classes: int
-) -> Slots:
-    """The slots that `starts` names (label -> pack), in that order, from the files of those packs.
+class States:
+    """The state files of some packs, of which only what is asked for is read."""
 
-    `configs` go with the labels; all share one shape and stand at `epoch`.
-    """
-    config_of = dict(zip(starts, configs, strict=True))
-    parts = []
-    for source in dict.fromkeys(starts.values()):
-        data = sweep.read(name(source))
-        wanted = {label for label, pack_id in starts.items() if pack_id == source}
-        tensors = load(data)
-        for at, labels in enumerate(_groups(data)):
-            chosen = [label for label in labels if label in wanted]
-            if chosen:
-                index = [labels.index(label) for label in chosen]
-                mine = {key.split(".", 1)[1]: tensors[key][index] for key in tensors if key.startswith(f"{at}.")}
-                some = [config_of[label] for label in chosen]
-                parts.append(Slots.restore(chosen, some, epoch, mine, inputs=inputs, classes=classes))
-    return Slots.join(parts).select(list(starts))
+    def __init__(self, files: Mapping[int, Any]) -> None:
+        self._files = files
+
+    def gather(
+        self, starts: Mapping[str, int], configs: Sequence[Config], epoch: int, *, inputs: int, classes: int
+    ) -> Slots:
+        """The slots that `starts` names (label -> pack), in that order.
+
+        `configs` go with the labels; all share one shape and stand at `epoch`.
+        """
+        config_of = dict(zip(starts, configs, strict=True))
+        parts = []
+        for pack_id in dict.fromkeys(starts.values()):
+            file = self._files[pack_id]
+            wanted = {label for label, source in starts.items() if source == pack_id}
+            for at, labels in enumerate(json.loads(file.metadata()["groups"])):
+                chosen = [label for label in labels if label in wanted]
+                if chosen:
+                    index = [labels.index(label) for label in chosen]
+                    keys = [key for key in file.keys() if key.startswith(f"{at}.")]  # noqa: SIM118  # no mapping
+                    mine = {key.split(".", 1)[1]: file.get_tensor(key)[index] for key in keys}
+                    some = [config_of[label] for label in chosen]
+                    parts.append(Slots.restore(chosen, some, epoch, mine, inputs=inputs, classes=classes))
+        return Slots.join(parts).select(list(starts))
 
 
-def _groups(data: bytes) -> list[list[str]]:
-    """The labels of each group, from the file's metadata."""
-    size = int.from_bytes(data[:8], "little")
-    groups: list[list[str]] = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["groups"])
-    return groups
+@contextmanager
+def opened(sweep: Storage, packs: Iterable[int]) -> Iterator[States]:
+    """The state files of `packs`, mapped into memory for the time of the block."""
+    with ExitStack() as stack:
+        files = {
+            pack_id: stack.enter_context(safe_open(stack.enter_context(sweep.file_to_read(name(pack_id))), "pt"))
+            for pack_id in sorted(set(packs))
+        }
+        yield States(files)

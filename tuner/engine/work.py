@@ -88,34 +88,38 @@ class PackRun:
 
     def train(self) -> Iterator[list[Row]]:
         """Trains shape after shape; yields the rows of each epoch."""
+        pack = self._pack
+        arrays = self._given.arrays(pack.stage)
+        with weights.opened(self._given.sweep, pack.starts.values()) as states:
+            for trials in by_shape(pack.trials):
+                began, rows_before = time.monotonic(), len(self._rows)
+                self._slots.append(self._slots_of(trials, arrays, states))
+                yield from self._train(self._slots[-1], arrays)
+                self._timings.append((trials[0].id, len(self._rows) - rows_before, time.monotonic() - began))
+
+    def _train(self, slots: Slots, arrays: Arrays) -> Iterator[list[Row]]:
         given, pack = self._given, self._pack
-        arrays = given.arrays(pack.stage)
-        for trials in by_shape(pack.trials):
-            slots = self._slots_of(trials, arrays)
-            began, rows_before = time.monotonic(), len(self._rows)
-            self._slots.append(slots)
-            for evaluations in train(
-                slots,
-                arrays,
-                order_seed=given.order_seed,
-                to_epoch=pack.to_epoch,
-                epoch_rows=given.epoch_rows,
-                keep_best=given.keep_best and pack.stage in (Stage.BASELINE, Stage.CONFIRM),
-            ):
-                now = time.time()
-                rows = [
-                    Row(one.label, one.epoch, one.train_loss, one.val_loss, one.val_accuracy, one.learning_rate, now)
-                    for one in evaluations
-                ]
-                self._rows += rows
-                yield rows
-            self._timings.append((trials[0].id, len(self._rows) - rows_before, time.monotonic() - began))
+        for evaluations in train(
+            slots,
+            arrays,
+            order_seed=given.order_seed,
+            to_epoch=pack.to_epoch,
+            epoch_rows=given.epoch_rows,
+            keep_best=given.keep_best and pack.stage in (Stage.BASELINE, Stage.CONFIRM),
+        ):
+            now = time.time()
+            rows = [
+                Row(one.label, one.epoch, one.train_loss, one.val_loss, one.val_accuracy, one.learning_rate, now)
+                for one in evaluations
+            ]
+            self._rows += rows
+            yield rows
 
     def finish(self) -> None:
         """Writes the weights of the trials that may go on, then the result; the result says that all is there."""
         sweep, pack = self._given.sweep, self._pack
         if pack.stage is Stage.SEARCH:
-            sweep.write(weights.name(pack.id), weights.pack(self._slots))
+            weights.save(sweep, pack.id, self._slots)
         holdout = {} if pack.stage is Stage.SEARCH else self._holdout()
         self._write({"rows": rows_to_json(self._rows), "timings": self._timings, "holdout": holdout})
 
@@ -123,16 +127,14 @@ class PackRun:
         """Leaves the error as the pack's result."""
         self._write({"error": f"{type(error).__name__}: {error}"})
 
-    def _slots_of(self, trials: Sequence[Trial], arrays: Arrays) -> Slots:
+    def _slots_of(self, trials: Sequence[Trial], arrays: Arrays, states: weights.States) -> Slots:
         """The trials as slots: fresh ones at rung 0, else as the packs before left them."""
         labels, configs = [trial.id for trial in trials], [config_of(trial) for trial in trials]
-        inputs = arrays.X.shape[1]
-        if not self._pack.from_epoch:
+        inputs, begin = arrays.X.shape[1], self._pack.from_epoch
+        if not begin:
             return Slots.start(labels, configs, inputs, arrays.classes)
         starts = {label: self._pack.starts[label] for label in labels}
-        return weights.gather(
-            self._given.sweep, starts, configs, self._pack.from_epoch, inputs=inputs, classes=arrays.classes
-        )
+        return states.gather(starts, configs, begin, inputs=inputs, classes=arrays.classes)
 
     def _holdout(self) -> dict[str, tuple[float, float]]:
         """Holdout figures of each network that is left; the refitted winner is exported on the way."""
