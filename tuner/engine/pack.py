@@ -9,7 +9,6 @@ from typing import Any
 from ray import tune
 
 from tuner.engine.journal import rows_to_json
-from tuner.engine.work import PackRun
 from tuner.trial import Row
 
 STEP_SECONDS = 2.0  # a step ends at the first evaluation after so long: a small pack is one step
@@ -19,6 +18,8 @@ class PackTrainable(tune.Trainable):
     """Trains the pack that a journal entry holds. Its actor is reused from pack to pack."""
 
     def setup(self, config: dict[str, Any]) -> None:
+        from tuner.engine.work import PackRun  # needs torch, which the driver must not wait for
+
         self._run = PackRun.of(config["sweep"], config["entry"], config["snapshots"])
         self._rows = self._run.train()
 

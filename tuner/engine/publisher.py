@@ -14,6 +14,7 @@ from tuner.engine.storage import Storage
 
 CURSOR = "tracking.json"
 PATIENCE_SECONDS = 5.0
+CLOSE_SECONDS = 20.0  # a child that has just begun must first import mlflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Publisher:
         if self._process.stdin:
             self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

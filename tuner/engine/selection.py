@@ -69,7 +69,8 @@ class Selection:
         undrawn = 0 if self._exhausted else self._limit - len(self._drawn)
         work = sum(self._cost.seconds(trial, epochs) for trial in self._fresh)
         work *= 1 + undrawn / len(self._fresh)
-        chosen = take(self._fresh, self._cost, epochs, target_seconds(work, workers))
+        target = target_seconds(work, workers)
+        chosen = take(self._fresh, self._cost, epochs, target if undrawn else min(work / workers, target))
         taken = {trial.number for trial in chosen}
         self._fresh = [trial for trial in self._fresh if trial.number not in taken]
         return Chosen(0, tuple(chosen), "new trials")
