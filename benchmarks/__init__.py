@@ -7,4 +7,5 @@ A benchmark has `run(quick) -> dict` (plain JSON values; `goals` in it is a list
 NAMES = (
     "sweep_vs_peers",
     "flights_vs_peers",
+    "packing",
 )

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+import torch
 
-from benchmarks import NAMES, flights_vs_peers, harness, sweep_vs_peers
+from benchmarks import NAMES, flights_vs_peers, harness, packing, sweep_vs_peers
 from benchmarks.contest import Contest, write_rows
 from benchmarks.flights_vs_peers import Season
 from benchmarks.harness import Result, measure
@@ -44,9 +45,16 @@ def flights(folder: Path) -> Result:
     return flights_vs_peers.compare((season,), ("optuna_random",), folder)
 
 
+def shapes(_: Path) -> Result:
+    cases = (packing.Case(2, 64, 64, (1, 4)), packing.Case(2, 256, 64, (2,)))
+    steps = {"cpu": packing.measure(cases, torch.device("cpu"), seconds=0.1)}
+    return {"steps": steps, "goals": packing.goals(steps)}
+
+
 TINY: dict[str, Callable[[Path], Result]] = {
     "sweep_vs_peers": sweep,
     "flights_vs_peers": flights,
+    "packing": shapes,
 }
 
 

@@ -157,7 +157,7 @@ def test_mlflow_away_is_told_and_made_up_for(home: Home, spec: Path, tmp_path: P
 
 
 def test_a_running_sweep_is_not_driven_twice_and_survives_the_attempt(home: Home, spec: Path) -> None:
-    driver = home.start("run", str(spec), "--id", "twice", "--set", "stopping.asha.max_epochs=81")
+    driver = home.start("run", str(spec), "--id", "twice", "--set", "search.trials=2000")
     status = home.folder / ".caviar/storage/sweeps/twice/status.json"
     wait_until(lambda: status.exists() and json.loads(status.read_text())["status"] == "running")
     assert "is running on" in home.caviar("resume", "twice", code=3).stderr
