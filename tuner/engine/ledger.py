@@ -42,6 +42,7 @@ class Ledger:
         self.space = space
         self.rule = rule
         self.trials: dict[str, Trial] = {}
+        self._of_stage: dict[Stage, list[Trial]] = {stage: [] for stage in Stage}
         self.rows: dict[str, list[Row]] = {}
         self.states: dict[str, Standing] = {}
         self.holdout: dict[str, tuple[float, float]] = {}  # loss, accuracy on rows the search never saw
@@ -65,7 +66,9 @@ class Ledger:
             self.packs = pack.id
             self.open[pack.id] = pack
             for trial in pack.trials:
-                self.trials[trial.id] = trial
+                if trial.id not in self.trials:
+                    self.trials[trial.id] = trial
+                    self._of_stage[trial.stage].append(trial)
                 self._set(trial.id, State.RUNNING, pack.rung, pack.reason)
         return pack
 
@@ -128,8 +131,7 @@ class Ledger:
 
     def ranked(self, stage: Stage = Stage.SEARCH) -> list[Trial]:
         """The stage's trials that have a finite score, best first; ties by number."""
-        chosen = [trial for trial in self.trials.values() if trial.stage is stage]
-        scored = [(self.score(trial.id), trial.number, trial) for trial in chosen]
+        scored = [(self.score(trial.id), trial.number, trial) for trial in self._of_stage[stage]]
         return [trial for score, _, trial in sorted(scored, key=lambda item: item[:2]) if math.isfinite(score)]
 
     @property

@@ -14,6 +14,7 @@ SHORTEST_SECONDS = 2.0  # orchestration costs about 0.1 s a pack: 5%
 LONGEST_SECONDS = 30.0  # beyond that a longer pack saves nothing and loses more when it is hit
 SHARES = 4  # packs a worker should get of a round of work, so that workers end together
 SMOOTHING = 0.5
+KNOWN = 50_000  # trials whose shape is kept: more than wait at any time
 
 
 @dataclass
@@ -30,18 +31,32 @@ class CostModel:
     shape_of: Callable[[Trial], Shape]
     factors: dict[Shape, float] = field(default_factory=dict)
     factor: float = 1.0
+    _known: dict[str, tuple[Shape, float]] = field(default_factory=dict)
 
     def seconds(self, trial: Trial, epochs: int) -> float:
         """Estimated seconds of one core for `epochs` epochs of `trial`."""
-        return self._raw(trial.params) * epochs * self.factors.get(self.shape_of(trial), self.factor)
+        shape, raw = self._of(trial)
+        return raw * epochs * self.factors.get(shape, self.factor)
 
     def learn(self, trial: Trial, trial_epochs: int, seconds: float) -> None:
         """Takes in that `trial_epochs` epochs of trials shaped like `trial` took `seconds` together."""
-        seen = seconds / max(self._raw(trial.params) * trial_epochs, 1e-9)
-        shape = self.shape_of(trial)
+        shape, raw = self._of(trial)
+        seen = seconds / max(raw * trial_epochs, 1e-9)
         known = self.factors.get(shape)
         self.factors[shape] = seen if known is None else known + SMOOTHING * (seen - known)
         self.factor += SMOOTHING * (seen - self.factor)
+
+    def shape(self, trial: Trial) -> Shape:
+        """What trials that train side by side share."""
+        return self._of(trial)[0]
+
+    def _of(self, trial: Trial) -> tuple[Shape, float]:
+        """The trial's shape and seconds an epoch before any factor; asked for again with every pack."""
+        if trial.id not in self._known:
+            if len(self._known) >= KNOWN:
+                self._known.clear()
+            self._known[trial.id] = self.shape_of(trial), self._raw(trial.params)
+        return self._known[trial.id]
 
     def _raw(self, params: Mapping[str, Value]) -> float:
         widths = [self.inputs, *hidden_widths(params), self.classes]
@@ -68,7 +83,7 @@ def take(trials: Sequence[Trial], cost: CostModel, epochs: int, target: float) -
     """
     shapes: dict[Shape, list[Trial]] = {}
     for trial in trials:
-        shapes.setdefault(cost.shape_of(trial), []).append(trial)
+        shapes.setdefault(cost.shape(trial), []).append(trial)
     chosen: list[Trial] = []
     seconds = 0.0
     for group in shapes.values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tuner.engine.packing import SHORTEST_SECONDS, CostModel, take, target_seconds
+from tuner.engine.packing import MAX_TRIALS, SHORTEST_SECONDS, CostModel, take, target_seconds
 from tuner.search.samplers import Sampler
 from tuner.search.space import Space
 from tuner.search.stopping import StoppingRule
@@ -53,7 +53,7 @@ class Selection:
             epochs = rungs[rung + 1] - rungs[rung]
             trials = [self._drawn[promotion.trial] for promotion in promotions]
             work = sum(self._cost.seconds(trial, epochs) for trial in trials)
-            if self._fresh and work < SHORTEST_SECONDS:
+            if self._fresh and work < SHORTEST_SECONDS and len(trials) < MAX_TRIALS:
                 continue  # too little for a pack: new trials will bring more to this rung
             chosen = take(trials, self._cost, epochs, self._share(work, workers))
             return self._promote(rung, chosen, {promotion.trial: promotion for promotion in promotions})

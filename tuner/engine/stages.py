@@ -78,9 +78,9 @@ def winner(ledger: Ledger) -> Trial | None:
 
     The choice never looks at the holdout, so that the holdout's figures stay unbiased.
     """
-    ranked = ledger.ranked()
-    confirmed = [trial for trial in ranked if _repeats(ledger, trial)]
+    confirmed = [ledger.trials[str(source)] for source in {repeat.source for repeat in ledger.ranked(Stage.CONFIRM)}]
     if not confirmed:
+        ranked = ledger.ranked()
         return ranked[0] if ranked else None
     return min(confirmed, key=lambda trial: (fmean(_scores(ledger, trial)), ledger.score(trial.id), trial.number))
 

@@ -22,6 +22,7 @@ ACTIVE = ("preparing", "running")
 SILENT_SECONDS = 60.0  # a sweep that says it runs, but was silent for so long, was interrupted
 WRITE_SECONDS = 2.0
 SHOW_SECONDS = 0.25
+SHARE = 0.02  # of the driver's time that may go into the status: it looks at every trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class Reporter:
         self._show = show
         self._began = time.monotonic()
         self._written = self._shown = -math.inf
+        self._took = 0.0
         self._epochs_before = 0
         before = read(sweep)
         self._created = before.created if before else time.time()
@@ -109,11 +111,12 @@ class Reporter:
         """Shows the status, and writes it; of a running sweep not at every call, because both take time."""
         now = time.monotonic()
         routine = status == "running" and not phase
-        if routine and now - self._shown < SHOW_SECONDS:
+        if routine and now - self._shown < max(SHOW_SECONDS, self._took / SHARE):
             return
         made = self._make(ledger, status, phase, running or {})
         self._show(made)
-        self._shown = now
+        self._shown = time.monotonic()
+        self._took = self._shown - now
         if not routine or now - self._written > WRITE_SECONDS:
             self._written = now
             self._sweep.write(NAME, json.dumps(asdict(made)).encode())
