@@ -33,6 +33,7 @@ class History:
         self.ledger = ledger
         self.open: dict[int, Pack] = {}
         self.concluded = False  # the sweep has its result
+        self.ended = False  # and its journal says so
         self._spent = 0.0  # seconds of attempts before this one
         self._began = self._last = clock()
         self._sweep = sweep
@@ -46,6 +47,8 @@ class History:
             self._pass(kind, entry["time"])
             if kind == "result":
                 self.concluded = True
+            elif kind == "ended":
+                self.ended = entry["status"] != "interrupted"
             elif kind == "pack":
                 pack = self.ledger.ask(entry["workers"])
                 if pack is None or pack_to_json(pack) != entry["pack"]:

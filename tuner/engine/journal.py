@@ -12,6 +12,7 @@ from tuner.trial import Pack, Row, Stage, Trial
 
 Entry = dict[str, Any]
 FOLDER = "journal"
+FIRST_ENTRY = f"{FOLDER}/000001.json"  # with it, a sweep exists
 
 
 class JournalError(StorageError):

@@ -69,14 +69,13 @@ def read(sweep: Storage, now: float | None = None) -> Status | None:
     found["rungs"] = [(epochs, trials) for epochs, trials in found["rungs"]]
     status = Status(**found)
     silent = (time.time() if now is None else now) - status.time > SILENT_SECONDS
-    if status.status in ACTIVE and (silent or _is_dead(status)):
+    gone = _is_dead(status) if status.host == socket.gethostname() else silent  # a long epoch is silent, but alive
+    if status.status in ACTIVE and gone:
         return Status(**{**asdict(status), "status": "interrupted"})
     return status
 
 
 def _is_dead(status: Status) -> bool:
-    if status.host != socket.gethostname() or not status.pid:
-        return False
     try:
         os.kill(status.pid, 0)
     except ProcessLookupError:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.engine import build, status
 from tuner.engine.history import MODEL_FOLDER, History
-from tuner.engine.journal import Journal, JournalError
+from tuner.engine.journal import FIRST_ENTRY, Journal, JournalError
 from tuner.engine.publisher import Publisher
 from tuner.engine.result import comparison, figures, leaderboard, summary, verdict
 from tuner.engine.storage import Storage
@@ -84,7 +84,7 @@ def create(spec: Spec, place: Place, sweep_id: str | None = None, show: Show = l
     sweep = place.sweep(sweep_id)
     reporter = status.Reporter(sweep, sweep_id, spec.name, show)
     snapshot = build.snapshot(spec, place.snapshots)
-    if sweep.exists("spec.yaml"):
+    if sweep.exists(FIRST_ENTRY):
         raise SweepExistsError(f"sweep {sweep_id} exists already: `caviar resume {sweep_id}` goes on with it")
     text = spec.to_yaml()
     sweep.write("spec.yaml", text.encode())
@@ -124,6 +124,8 @@ def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepRe
                 _train(sweep_id, spec, place, history, reporter)
                 reporter.report(ledger, "running", "publish")
                 _conclude(sweep_id, sweep, ledger, history)
+            elif not history.ended:  # killed between its last two entries
+                history.write("ended", status=json.loads(sweep.read("result.json"))["status"], reason="")
             result = _published(sweep, ledger, publisher)
         except BaseException as error:
             _abandon(history, ledger, reporter, error)
@@ -135,6 +137,8 @@ def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepRe
 
 def load(sweep: Storage, place: Place) -> tuple[Spec, Ledger, History]:
     """The sweep's spec, and its ledger replayed from the journal."""
+    if not sweep.exists(FIRST_ENTRY):
+        raise ValueError(f"{sweep.uri} holds no sweep, or one that was killed while it was made: run its spec again")
     spec = parse(sweep.read("spec.yaml").decode())
     ledger = build.ledger(spec, build.stored_snapshot(sweep, place.snapshots))
     history = History(sweep, Journal(sweep), ledger)
