@@ -8,4 +8,5 @@ NAMES = (
     "sweep_vs_peers",
     "flights_vs_peers",
     "packing",
+    "overhead",
 )

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import torch
 
-from benchmarks import NAMES, flights_vs_peers, harness, packing, sweep_vs_peers
+from benchmarks import NAMES, flights_vs_peers, harness, overhead, packing, sweep_vs_peers
 from benchmarks.contest import Contest, write_rows
 from benchmarks.flights_vs_peers import Season
 from benchmarks.harness import Result, measure
@@ -51,10 +51,15 @@ def shapes(_: Path) -> Result:
     return {"steps": steps, "goals": packing.goals(steps)}
 
 
+def nothing(_: Path) -> Result:
+    return overhead.measure((6, 12), 4, (60, 200))
+
+
 TINY: dict[str, Callable[[Path], Result]] = {
     "sweep_vs_peers": sweep,
     "flights_vs_peers": flights,
     "packing": shapes,
+    "overhead": nothing,
 }
 
 
