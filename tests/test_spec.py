@@ -51,6 +51,15 @@ budget: {hours: 2}
 resources: {cpus_per_worker: 1, gpus_per_worker: 0}
 tracking: {uri: null, register: flight-delays}
 """
+SECRETS = [
+    "postgresql://me:{}@host/db",
+    "postgresql://host/db?user=me&password={}",
+    "mssql+pyodbc://?odbc_connect=DRIVER={{ODBC Driver 18 for SQL Server}};UID=me;PWD={};",
+    "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BPWD%3D{}",
+    "s3://key:{}@bucket/rows.csv",
+    "https://u:{}@host/rows.csv",
+    "https://host/rows.csv?sv=1&token={}",
+]
 SHORT = "name: digits\ndata: {source: digits.npz}\n"
 
 
@@ -213,9 +222,6 @@ class TestMeaning:
     def test_warnings_for_what_is_legal_but_hardly_meant(self) -> None:
         idle = parse(_with(train="{optimizer: adam, momentum: {uniform: [0.5, 0.9]}}")).warnings()
         assert idle == ["never active, so not searched: momentum"]
-        text = "name: a\ndata: {sql: {url: 'postgresql://me:%s@host/db', query: SELECT 1}, target: y}"
-        assert "holds a password" in parse(text % "secret").warnings()[0]
-        assert parse(text % "${PASSWORD}").warnings() == []
         fixed = parse(
             _with(
                 model="{hidden_layers: 0}",
@@ -224,6 +230,20 @@ class TestMeaning:
         )
         assert fixed.space().axes == ()
         assert fixed.warnings() == ["nothing is searched: the trials differ in their seeds only"]
+
+    @pytest.mark.parametrize("template", SECRETS)
+    def test_a_password_is_warned_of_wherever_it_stands_unless_it_is_only_named(self, template: str) -> None:
+        sql = "name: a\ndata: {sql: {url: '%s', query: SELECT 1}, target: y}"
+        source = "name: a\ndata: {source: [a.csv, '%s'], target: y}"
+        tracking = SHORT + "tracking: {uri: '%s'}"
+        for text, key in ((sql, "data.sql.url"), (source, "data.source"), (tracking, "tracking.uri")):
+            (warning,) = parse(text % template.format("hush-hush")).warnings()
+            assert warning.startswith(f"{key}: holds a password, which is stored with the sweep")
+            assert parse(text % template.format("${PASSWORD}")).warnings() == []
+
+    @pytest.mark.parametrize("url", ["postgresql://me@host/db", "sqlite:///a.db", "mssql://h/d?driver=x&sslkey=/a.pem"])
+    def test_other_urls_are_no_passwords(self, url: str) -> None:
+        assert parse(f"name: a\ndata: {{sql: {{url: '{url}', query: SELECT 1}}, target: y}}").warnings() == []
 
 
 class TestRoundTrip:
@@ -307,6 +327,7 @@ class TestOverrides:
         assert data == {"name": "a", "data": {"source": "a.npz"}}
 
 
+UNREGISTERABLE = ["''", "' '", "' a'", "a/b", "'a:1'", "a@b", "'it''s'", ".", "..", ".a", "'a?'", '"a\\nb"', "a" * 256]
 # section, what stands in it, what is said
 BAD = [
     ("train", "{learning_rat: 3}", "train.learning_rat: unknown key; did you mean 'learning_rate'?"),
@@ -390,6 +411,16 @@ BAD = [
     ("train", "{epoch_rows: many}", "train.epoch_rows: must be a whole number, got 'many'"),
     (
         "train",
+        "{epoch_rows: 200}",
+        "train.epoch_rows: must be at least the largest batch_size (256), got 200: an epoch has whole batches only",
+    ),
+    (
+        "train",
+        "{batch_size: {log_int: [16, 2048]}, epoch_rows: 2047}",
+        "train.epoch_rows: must be at least the largest batch_size (2,048), got 2,047",
+    ),
+    (
+        "train",
         "{learning_rate_decay: {schedule: exponential, rate: {log_uniform: [0.1, 2]}}}",
         "train.learning_rate_decay.rate: must be above 0 and at most 1, because exponential multiplies by it, got 2.0",
     ),
@@ -451,6 +482,7 @@ BAD = [
     ("budget", "{hours: -1}", "budget.hours: must be above 0, got -1"),
     ("tracking", "{register: 5}", "tracking.register: must be text, got 5"),
     ("tracking", "{uri: ''}", "tracking.uri: must not be empty: MLflow;"),
+    *(("tracking", f"{{register: {name}}}", "tracking.register: ") for name in UNREGISTERABLE),
 ]
 
 
@@ -570,6 +602,16 @@ class TestProblems:
             with pytest.raises(SpecError, match=message) as caught:
                 load(path)
             assert str(caught.value).startswith(f"{path}: 1 problem")
+
+    @pytest.mark.parametrize("template", SECRETS)
+    def test_none_shows_a_password(self, template: str) -> None:
+        url = template.format("hush-hush")
+        text = f"name: a\ndata: {{source: a.npz, sql: 'for my dear colleagues, to whom it may concern: {url}'}}"
+        for overrides in ([], [f"data.sql.urll={url}"], [f"data.sql={url}"]):
+            with pytest.raises(SpecError) as caught:
+                parse(text, overrides)
+            assert "hush" not in str(caught.value)
+            assert "***" in str(caught.value) or not overrides
 
     def test_a_bomb_of_aliases_is_harmless(self) -> None:
         bomb = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40))

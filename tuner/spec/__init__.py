@@ -2,6 +2,18 @@
 
 from tuner.spec.loading import from_mapping, load, parse
 from tuner.spec.problems import Problem, SpecError
-from tuner.spec.spec import Spec, json_schema
+from tuner.spec.secrets import masked
+from tuner.spec.spec import NAME, NAME_RULE, Spec, json_schema
 
-__all__ = ["Problem", "Spec", "SpecError", "from_mapping", "json_schema", "load", "parse"]
+__all__ = [
+    "NAME",
+    "NAME_RULE",
+    "Problem",
+    "Spec",
+    "SpecError",
+    "from_mapping",
+    "json_schema",
+    "load",
+    "masked",
+    "parse",
+]

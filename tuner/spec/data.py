@@ -102,7 +102,7 @@ class Data(Section):
     source: Sources | None = Field(
         default=None,
         description="Files: csv, parquet, feather or npz (X, y); a path or URI, globs allowed, or a list of them. "
-        "Relative paths start at the directory in which the command runs.",
+        "Relative paths start at the directory in which the command runs; ${NAME} is replaced when reading.",
     )
     sql: Sql | None = Field(default=None, description="A database query instead of files.")
     target: str | None = Field(

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from tuner.spec.secrets import masked
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -19,7 +21,7 @@ class Problem:
     def __str__(self) -> str:
         if self.override is not None:
             key = "" if self.override.startswith(f"{self.key}=") else self.key
-            return ": ".join(part for part in (f"--set {self.override}", key, self.text) if part)
+            return ": ".join(part for part in (f"--set {masked(self.override)}", key, self.text) if part)
         place = f"line {self.line}" if self.line else ""
         return ": ".join(part for part in (place, self.key, self.text) if part)
 
@@ -43,14 +45,14 @@ class ConflictError(ValueError):
 
 
 def shown(value: object) -> str:
-    """`value` as a reader of YAML knows it, shortened."""
+    """`value` as a reader of YAML knows it, shortened, without passwords."""
     match value:
         case None:
             text = "nothing"
         case bool():
             text = str(value).lower()
         case str():
-            text = repr(value)
+            text = repr(masked(value))  # before it is shortened: half a URL is not known as one
         case dict():
             text = "{" + ", ".join(f"{key}: {shown(item)}" for key, item in list(value.items())[:9]) + "}"
         case list() | tuple():

@@ -16,6 +16,8 @@ from tuner.spec.section import Section
 _Fraction = Rule(least=0, below=1)
 _Positive = Rule(above=0)
 _FACTORS = ("exponential", "staircase")
+# MLflow refuses / and : and what looks like a path, its own searches break on quotes, its URIs on the rest.
+_MODEL_NAME = r"^[^\s./:@'\"#?%][^/:@'\"#?%\n]{0,254}$"
 
 
 class Model(Section):
@@ -96,6 +98,12 @@ class Train(Section):
         description="Rows of a virtual epoch: rungs shorter than a pass over large data.",
     )
     learning_rate_decay: Decay = Field(default_factory=Decay, description="How the learning rate falls.")
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        largest = max(int(size) for size in possible(self.batch_size))
+        if self.epoch_rows is not None and self.epoch_rows < largest:
+            text = f"must be at least the largest batch_size ({largest:,}), got {self.epoch_rows:,}"
+            yield "epoch_rows", f"{text}: an epoch has whole batches only"
 
 
 class Search(Section):
@@ -216,5 +224,8 @@ with warnings.catch_warnings():
             description="MLflow; default: MLFLOW_TRACKING_URI, else embedded.",
         )
         register: str | None = Field(
-            default=None, min_length=1, description="Register the winner under this model name."
+            default=None,
+            pattern=_MODEL_NAME,
+            description="Register the winner under this model name: at most 255 characters, not beginning with a space "
+            "or '.', without any of / : @ ' \" # ? %.",
         )

@@ -14,16 +14,19 @@ from tuner.spec.data import Data
 from tuner.spec.hyperparameter import PerLayer
 from tuner.spec.reading import write
 from tuner.spec.schema import Budget, Halving, Model, Objective, Resources, Search, Stopping, Tracking, Train
+from tuner.spec.secrets import holds_secret
 from tuner.spec.section import Section
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+NAME_RULE = "letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"
 
 
 class Spec(Section):
     """One sweep. All but name and data may be left out."""
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
-        description="Names the experiment in MLflow: letters, digits, '.', '_' and '-', at most 64, "
-        "beginning with a letter or digit.",
+        pattern=NAME,
+        description=f"Names the experiment in MLflow: {NAME_RULE}.",
     )
     data: Data = Field(description="Where the rows come from and how they are split.")
     model: Model = Field(default_factory=Model, description="The network. A plain value is fixed, a domain searched.")
@@ -66,8 +69,7 @@ class Spec(Section):
                     f"data.{name}: random rows of data that has a time column; on data that changes over time this "
                     "flatters every model and may prefer the wrong one: leave `by` out to take the newest rows"
                 )
-        if self.data.sql and re.search(r"://[^/@:]*:(?!\$)[^/@]+@", self.data.sql.url):
-            yield "data.sql.url: holds a password, which is stored with the sweep: write ${NAME} and set it outside"
+        yield from self._passwords()
         space = self.space()
         idle = [axis.name for axis in whole_space(self.model, self.train).axes if axis not in space.axes]
         idle = [name for name in idle if self._was_given(name)]
@@ -75,6 +77,16 @@ class Spec(Section):
             yield f"never active, so not searched: {', '.join(idle)}"
         if not space.axes:
             yield "nothing is searched: the trials differ in their seeds only"
+
+    def _passwords(self) -> Iterator[str]:
+        named = "write ${NAME} and set it in the environment"
+        for key, text, instead in (
+            ("data.sql.url", self.data.sql.url if self.data.sql else "", named),
+            ("data.source", " ".join(self.data.source or ()), named),
+            ("tracking.uri", self.tracking.uri or "", "leave it out and set MLFLOW_TRACKING_URI"),
+        ):
+            if holds_secret(text):
+                yield f"{key}: holds a password, which is stored with the sweep: {instead}"
 
     def _was_given(self, name: str) -> bool:
         decay = self.train.learning_rate_decay.model_fields_set
