@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from enum import StrEnum
 
 import numpy as np
@@ -84,6 +86,15 @@ def texts_of(series: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
     """Codes [N] (-1 is missing) into the list of the texts that occur."""
     codes, values = pd.factorize(series)
     return codes, [str(value) for value in values]
+
+
+def spellings(value: object) -> list[str]:
+    """How a text column may have spelt `value`: 2.0 is a 2 beside a missing value, and true a True elsewhere."""
+    text = str(value)
+    if text in ("True", "False"):
+        return [text, text.lower()]
+    whole = isinstance(value, int | float | Decimal | np.number) and math.isfinite(value) and value == int(value)
+    return [text, str(int(value))] if whole else [text]  # type: ignore[call-overload]
 
 
 def numbers_of(series: pd.Series, kind: Kind) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.columns import DataError, Kind, kind_of, nearest, numbers_of, require, texts_of, times_of
+from models.columns import DataError, Kind, kind_of, nearest, numbers_of, require, spellings, texts_of, times_of
 
 __all__ = ["Column", "DataError", "Encoder", "Kind", "kind_of", "nearest", "require", "times_of"]
 
@@ -140,17 +140,13 @@ def _moments(values: NDArray[np.float64]) -> tuple[float, float]:
 
 def _write(column: Column, series: pd.Series, out: NDArray[np.float32]) -> None:
     """Fills `out` [N, columns of `column`], which holds zeros."""
-    kind = kind_of(series)
-    if not _fits(column.kind, kind) and not series.isna().all():
-        raise DataError(
-            f"column {column.name!r} was a {column.kind} in training and is a {kind} here "
-            f"(type {series.dtype}): convert it"
-        )
+    series = _checked(column, series)
     if column.kind is Kind.CATEGORY:
-        codes, texts = texts_of(series)
+        codes, values = pd.factorize(series)
         other = len(column.levels)
         places = {level: place for place, level in enumerate(column.levels)}
-        table = np.array([*(places.get(text, other) for text in texts), other + column.missing])
+        spelt = (next((places[text] for text in spellings(value) if text in places), other) for value in values)
+        table = np.array([*spelt, other + column.missing])
         out[np.arange(len(out)), table[codes]] = 1.0  # code -1, missing, is the last of the table
         return
     values = numbers_of(series, column.kind)
@@ -162,6 +158,29 @@ def _write(column: Column, series: pd.Series, out: NDArray[np.float32]) -> None:
         out[:, 1] = missing
 
 
-def _fits(fitted: Kind, given: Kind) -> bool:
-    """Whether a column fitted as one kind may be given as another: 0/1 for a number, text for a time."""
-    return given == fitted or (fitted, given) in {(Kind.NUMBER, Kind.BOOLEAN), (Kind.DATETIME, Kind.CATEGORY)}
+def _checked(column: Column, series: pd.Series) -> pd.Series:
+    """`series`, unwrapped if pandas stored it as categories. Raises DataError where it does not fit `column`."""
+    if column.kind is not Kind.CATEGORY and isinstance(series.dtype, pd.CategoricalDtype):
+        series = series.astype(object)
+    given = kind_of(series)
+    if given is not column.kind and not _fits(column, given, series) and not series.isna().all():
+        raise DataError(
+            f"column {column.name!r} was a {column.kind} in training and is a {given} here "
+            f"(type {series.dtype}): convert it"
+        )
+    return series
+
+
+def _fits(column: Column, given: Kind, series: pd.Series) -> bool:
+    """Whether values of another kind have one meaning: 0/1 and booleans, text for a time, numbers as their digits.
+
+    Numbers never stand for levels such as '05', whose zeros they have lost.
+    """
+    match column.kind, given:
+        case (Kind.NUMBER, Kind.BOOLEAN) | (Kind.DATETIME, Kind.CATEGORY) | (Kind.CATEGORY, Kind.BOOLEAN):
+            return True
+        case (Kind.BOOLEAN, Kind.NUMBER):
+            return bool(series.dropna().isin([0, 1]).all())
+        case (Kind.CATEGORY, Kind.NUMBER):
+            return not any(level.isdecimal() and level != str(int(level)) for level in column.levels)
+    return False

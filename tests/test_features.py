@@ -213,6 +213,38 @@ def test_a_column_of_another_kind_is_refused(train: list[Any], rows: list[Any], 
         encoder.transform(pd.DataFrame({"x": rows}))
 
 
+@pytest.mark.parametrize(
+    ("train", "rows", "expected"),
+    [
+        ([1.0, 3.0], pd.Series([1, 3], dtype="int64"), [[-1], [1]]),
+        ([1.0, 3.0], pd.Series([1, None, 3], dtype="Int64"), [[-1], [0], [1]]),
+        ([1, 3], pd.Series([3, None, 1], dtype="Float32"), [[1], [0], [-1]]),
+        ([1, 3], pd.Series([3, 1, None], dtype="category"), [[1], [-1], [0]]),
+        ([0.0, 2.0], pd.Series([False, True]), [[-1], [0]]),
+        ([0.0, 2.0], pd.Series([False, True, None], dtype="boolean"), [[-1], [0], [0]]),
+        ([False, True], pd.Series([0, 1, 1], dtype="int64"), [[-1], [1], [1]]),
+        ([False, True], pd.Series([1, None, 0], dtype="Int8"), [[1], [0], [-1]]),
+        ([False, True], pd.Series([True, None], dtype="category"), [[1], [0]]),
+        (["1", "AA"], pd.Series([1, 2], dtype="int64"), [[1, 0, 0], [0, 0, 1]]),
+        (["1", "AA"], pd.Series([1.0, None, 1.5]), [[1, 0, 0], [0, 0, 1], [0, 0, 1]]),
+        (["1", "AA"], pd.Series([1, None], dtype="Int64"), [[1, 0, 0], [0, 0, 1]]),
+        (["1", "AA"], pd.Series([1, 2], dtype="category"), [[1, 0, 0], [0, 0, 1]]),
+        (["1", "AA"], pd.Series([Decimal(1), Decimal("1.5")], dtype=object), [[1, 0, 0], [0, 0, 1]]),
+        (["false", "true"], pd.Series([True, False]), [[0, 1, 0], [1, 0, 0]]),
+        (pd.Categorical([1.0, 2.0]), pd.Series([2.0, 1.0]), [[0, 1, 0], [1, 0, 0]]),
+        (
+            [pd.Timestamp(1), pd.Timestamp(3)],
+            pd.Series([pd.Timestamp(3), pd.Timestamp(1), None], dtype="category"),
+            [[1], [-1], [0]],
+        ),
+        ([pd.Timestamp("2013-01-01"), pd.Timestamp("2013-01-03")], pd.Series([date(2013, 1, 1)]), [[-1]]),
+    ],
+)
+def test_a_value_means_the_same_however_it_is_stored(train: Any, rows: pd.Series, expected: list[list[float]]) -> None:
+    encoder = Encoder.fit(pd.DataFrame({"x": train}), ["x"])
+    assert encoder.transform(pd.DataFrame({"x": rows})).tolist() == expected
+
+
 def test_a_column_that_is_wholly_missing_when_serving_is_no_error() -> None:
     frame = pd.DataFrame({"n": [1.0, 2.0], "c": ["a", "b"], "t": [pd.Timestamp(0), pd.Timestamp(9)]})
     encoder = Encoder.fit(frame, ["n", "c", "t"])

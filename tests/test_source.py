@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from models.features import DataError
 from tuner.data.database import hide_secrets
-from tuner.data.source import describe_source, read
+from tuner.data.source import describe_source, read, read_rows
 
 TABLE = pd.DataFrame(
     {
@@ -171,6 +172,40 @@ def test_unusable_sources_say_rule_value_and_next_step(tmp_path: Path) -> None:
     assert not (tmp_path / "no.db").exists()
 
 
+def test_rows_to_predict_keep_their_texts_and_need_no_label(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("code,size\n02,1\n1,2\n,3\n")
+    rows = read_rows(str(tmp_path / "t.csv"), ["size", "code"], ["code"])
+    assert rows["code"].tolist()[:2] == ["02", "1"]
+    assert rows["code"].isna().tolist() == [False, False, True]
+    assert rows["size"].tolist() == [1, 2, 3]
+    np.savez(tmp_path / "bare.npz", X=np.arange(6).reshape(3, 2))
+    assert read_rows(str(tmp_path / "bare.npz"), ["x1", "x0"]).to_numpy().tolist() == [[1, 0], [3, 2], [5, 4]]
+    with pytest.raises(DataError, match="lack 'x2'"):
+        read_rows(str(tmp_path / "bare.npz"), ["x2"])
+    with pytest.raises(DataError, match="must hold X, and this one holds"):
+        read_rows(bad_npz(tmp_path / "y.npz", y=np.ones(3)), ["x0"])
+
+
+def test_a_source_may_name_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(TABLE, tmp_path / "t.csv")
+    monkeypatch.setenv("SOME_FOLDER", str(tmp_path))
+    assert len(read("${SOME_FOLDER}/t.csv", target="kind")) == len(read(path, target="kind")) == 3
+    assert describe_source("${SOME_FOLDER}/t.csv", None) == "${SOME_FOLDER}/t.csv"
+    monkeypatch.delenv("SOME_FOLDER")
+    with pytest.raises(DataError, match="set SOME_FOLDER"):
+        read("${SOME_FOLDER}/t.csv", target="kind")
+
+
+@pytest.mark.parametrize(
+    "address", ["http://me:hush@127.0.0.1:1/rows.csv", "http://127.0.0.1:1/rows.csv?token=hush", "no://me:hush@x/r.csv"]
+)
+def test_no_error_of_a_file_system_shows_a_password(address: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read(address, target="y")
+    assert "***" in str(caught.value)
+    assert "hush" not in "".join(traceback.format_exception(caught.value))
+
+
 def test_columns_a_user_does_not_want_may_differ_between_files(tmp_path: Path) -> None:
     write(pd.DataFrame({"x": [1], "old": [2], "y": ["a"]}), tmp_path / "1.csv")
     write(pd.DataFrame({"x": [3], "new": [4], "y": ["b"]}), tmp_path / "2.csv")
@@ -180,6 +215,8 @@ def test_columns_a_user_does_not_want_may_differ_between_files(tmp_path: Path) -
 def test_passwords_never_show(tmp_path: Path) -> None:
     assert hide_secrets("postgresql://me:p@ss:w0rd@db:5432/x") == "postgresql://me:***@db:5432/x"
     assert hide_secrets("postgresql://me@db/x?sslpassword=hush&a=b") == "postgresql://me@db/x?sslpassword=***&a=b"
+    odbc = "mssql+pyodbc://?odbc_connect=DRIVER={ODBC Driver 18};UID=me;PWD=hush;"
+    assert hide_secrets(odbc) == "mssql+pyodbc://?odbc_connect=***"
     assert hide_secrets("data/*.parquet") == "data/*.parquet"
     assert describe_source(("s3://key:secret@bucket/a", "b"), None) == "s3://key:***@bucket/a, b"
     with pytest.raises(DataError) as caught:

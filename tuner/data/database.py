@@ -15,8 +15,9 @@ from tuner.data.formats import Table
 
 
 def hide_secrets(url: str) -> str:
-    """`url` without its password and without the values of its query parameters that look secret."""
+    """`url`, or a text with URLs in it, without passwords and values of query parameters that look secret."""
     url = re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", url)
+    url = re.sub(r"([?&]odbc_connect)=[^&]*", r"\1=***", url, flags=re.IGNORECASE)
     return re.sub(r"([?&][^=&\s]*(?:pass|pwd|secret|token|key)[^=&\s]*)=[^&\s]*", r"\1=***", url, flags=re.IGNORECASE)
 
 
@@ -39,7 +40,7 @@ def query_table(url: str, query: str) -> Table:
     except (sa.exc.SQLAlchemyError, pd.errors.DatabaseError, ImportError) as error:
         told = str(error).replace(password, "***") if password else str(error)
         # from None: a traceback would show the password that the message hides
-        raise DataError(f"cannot read from {shown} ({told}): check url, driver and query") from None
+        raise DataError(f"cannot read from {shown} ({hide_secrets(told)}): check url, driver and query") from None
     frame.columns = pd.Index([str(name) for name in frame.columns])
     return frame.iloc[_order(frame)], list(frame.columns)
 

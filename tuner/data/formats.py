@@ -1,9 +1,12 @@
-"""File formats: CSV, Parquet, Feather, NPZ. A reader gives the wanted columns and the names of all."""
+"""File formats: CSV, Parquet, Feather, NPZ. A reader gives the wanted columns and the names of all.
+
+`texts` are columns whose values are texts even if all look like numbers: a CSV file does not say.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import IO
 
 import numpy as np
@@ -16,21 +19,22 @@ from models.features import DataError
 from tuner.data.request import NPZ_TARGET
 
 Table = tuple[pd.DataFrame, list[str]]
+Reader = Callable[[IO[bytes], set[str] | None, Collection[str]], Table]
 
 
-def _read_csv(handle: IO[bytes], wanted: set[str] | None) -> Table:
-    frame = pd.read_csv(handle, low_memory=False)
+def _read_csv(handle: IO[bytes], wanted: set[str] | None, texts: Collection[str]) -> Table:
+    frame = pd.read_csv(handle, low_memory=False, dtype=dict.fromkeys(texts, "str"))
     names = [str(name) for name in frame.columns]
     frame.columns = pd.Index(names)
     return (frame if wanted is None else frame[[name for name in names if name in wanted]]), names
 
 
-def _read_parquet(handle: IO[bytes], wanted: set[str] | None) -> Table:
+def _read_parquet(handle: IO[bytes], wanted: set[str] | None, _: Collection[str]) -> Table:
     file = pyarrow.parquet.ParquetFile(handle)
     return _from_arrow(file.schema_arrow, lambda names: file.read(columns=names), wanted)
 
 
-def _read_feather(handle: IO[bytes], wanted: set[str] | None) -> Table:
+def _read_feather(handle: IO[bytes], wanted: set[str] | None, _: Collection[str]) -> Table:
     table = pyarrow.feather.read_table(handle)
     return _from_arrow(table.schema, table.select, wanted)
 
@@ -42,22 +46,26 @@ def _from_arrow(schema: pa.Schema, load: Callable[[list[str]], pa.Table], wanted
     return table.to_pandas(ignore_metadata=True), names
 
 
-def _read_npz(handle: IO[bytes], wanted: set[str] | None) -> Table:
+def _read_npz(handle: IO[bytes], wanted: set[str] | None, _: Collection[str]) -> Table:
+    labelled = wanted is None or NPZ_TARGET in wanted
     with np.load(handle, allow_pickle=False) as arrays:
-        if not {"X", NPZ_TARGET} <= set(arrays):
-            raise DataError(f"an NPZ file must hold X and y, and this one holds {sorted(arrays)}: rename its arrays")
-        X, y = arrays["X"], arrays[NPZ_TARGET]
-    if X.ndim < 2 or X.dtype.kind not in "biuf" or y.shape not in ((len(X),), (len(X), 1)):
-        raise DataError(
-            f"X must be numeric [N, ...] and y must be [N]; X is {X.dtype} {X.shape}, y is {y.dtype} {y.shape}: reshape"
-        )
+        needed = ["X", NPZ_TARGET] if labelled else ["X"]
+        if not set(needed) <= set(arrays):
+            told = " and ".join(needed)
+            raise DataError(f"an NPZ file must hold {told}, and this one holds {sorted(arrays)}: rename its arrays")
+        X, y = arrays["X"], arrays[NPZ_TARGET] if labelled else None
+    if X.ndim < 2 or X.dtype.kind not in "biuf":
+        raise DataError(f"X must be numeric [N, ...], and is {X.dtype} {X.shape}: reshape")
     X = X.reshape(len(X), -1)
     frame = pd.DataFrame(X, columns=[f"x{place}" for place in range(X.shape[1])])
-    frame[NPZ_TARGET] = y.reshape(-1)
+    if y is not None:
+        if y.shape not in ((len(X),), (len(X), 1)):
+            raise DataError(f"y must be [N], one label a row; it is {y.dtype} {y.shape}, N is {len(X)}: reshape")
+        frame[NPZ_TARGET] = y.reshape(-1)
     return (frame if wanted is None else frame[[name for name in frame if name in wanted]]), list(frame.columns)
 
 
-READERS: dict[str, Callable[[IO[bytes], set[str] | None], Table]] = {
+READERS: dict[str, Reader] = {
     ".csv": _read_csv,
     ".parquet": _read_parquet,
     ".feather": _read_feather,

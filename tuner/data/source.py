@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +56,12 @@ def read(
     return frame
 
 
-def read_rows(source: str, columns: Sequence[str]) -> pd.DataFrame:
-    """The columns `columns` of the rows in `source`, in the files' order; no target is needed. Raises DataError."""
-    frame, names = _read_files([source], set(columns))
+def read_rows(source: str, columns: Sequence[str], texts: Collection[str] = ()) -> pd.DataFrame:
+    """The columns `columns` of the rows in `source`, in the files' order; no target is needed. Raises DataError.
+
+    The columns `texts` are read as they are written, also where a CSV file has nothing but digits in them.
+    """
+    frame, names = _read_files([source], set(columns), texts)
     require(columns, pd.Index(names))
     return frame[list(columns)]
 
@@ -99,16 +104,17 @@ def _check_values(frame: pd.DataFrame, features: Sequence[str]) -> None:
         raise DataError(f"a feature must have values, and {told} has none: leave it out of the features")
 
 
-def _read_files(patterns: Sequence[str], wanted: set[str] | None) -> Table:
+def _read_files(patterns: Sequence[str], wanted: set[str] | None, texts: Collection[str] = ()) -> Table:
     frames, columns = [], list[str]()
     for filesystem, path in find_files(patterns):
-        frame, names = _read_file(filesystem, path, wanted)
+        frame, names = _read_file(filesystem, path, wanted, texts)
         columns = columns or names
         differing = set(names) ^ set(columns)
         lacking = sorted(differing if wanted is None else differing & wanted)
         if lacking:
             told = ", ".join(repr(name) for name in lacking[:5])
-            raise DataError(f"files of one source must have the same columns; {path} differs in {told}: align them")
+            where = hide_secrets(path)
+            raise DataError(f"files of one source must have the same columns; {where} differs in {told}: align them")
         frames.append(frame)
     filled = [frame for frame in frames if len(frame)] or frames[:1]
     return pd.concat(filled, ignore_index=True), columns
@@ -118,12 +124,13 @@ def find_files(patterns: Sequence[str]) -> list[tuple[Any, str]]:
     """(file system, path) of every file that matches, by name. Raises DataError where a pattern finds none."""
     found: dict[str, Any] = {}
     for pattern in patterns:
-        told = hide_secrets(pattern)
+        told, address = hide_secrets(pattern), _with_environment(pattern)
         try:
-            filesystem, path = fsspec.core.url_to_fs(pattern)
+            filesystem, path = fsspec.core.url_to_fs(address)
             paths = [path] if filesystem.isfile(path) else filesystem.glob(path, detail=True)
         except Exception as error:  # every file system has errors of its own
-            raise DataError(f"cannot look for {told} ({error!r}): check the address and the credentials") from error
+            why = hide_secrets(repr(error))
+            raise DataError(f"cannot look for {told} ({why}): check the address and the credentials") from None
         if isinstance(paths, dict):
             paths = [path for path, facts in paths.items() if facts["type"] == "file"]
         if not paths:
@@ -132,16 +139,25 @@ def find_files(patterns: Sequence[str]) -> list[tuple[Any, str]]:
     return [(found[path], path) for path in sorted(found)]
 
 
-def _read_file(filesystem: Any, path: str, wanted: set[str] | None) -> Table:
-    suffix = Path(path.removesuffix(".gz")).suffix.lower()
+def _with_environment(pattern: str) -> str:
+    """`pattern` with each ${NAME} replaced by that environment variable, so that no password need be written in it."""
+    absent = [name for name in re.findall(r"\$\{(\w+)\}", pattern) if name not in os.environ]
+    if absent:
+        raise DataError(f"the source names ${{{absent[0]}}}, which the environment lacks: set {absent[0]}")
+    return re.sub(r"\$\{(\w+)\}", lambda name: os.environ[name[1]], pattern)
+
+
+def _read_file(filesystem: Any, path: str, wanted: set[str] | None, texts: Collection[str]) -> Table:
+    suffix, told = Path(path.removesuffix(".gz")).suffix.lower(), hide_secrets(path)
     if suffix not in READERS:
-        raise DataError(f"a file must end in one of {', '.join(READERS)}, and {path} does not: convert or rename it")
+        raise DataError(f"a file must end in one of {', '.join(READERS)}, and {told} does not: convert or rename it")
     try:
         if filesystem.size(path) == 0:
             raise DataError("a file must hold data, and this one is empty: remove it or write it again")
         with filesystem.open(path, "rb", compression="infer") as handle:
-            return READERS[suffix](handle, wanted)
+            return READERS[suffix](handle, wanted, texts)
     except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+        raise DataError(f"{told}: {error}") from error
     except Exception as error:  # parsers and file systems have errors of their own
-        raise DataError(f"a file must be readable, and {path} is not ({error}): write it again") from error
+        why = hide_secrets(str(error))
+        raise DataError(f"a file must be readable, and {told} is not ({why}): write it again") from None
