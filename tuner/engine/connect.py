@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import secrets
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -15,22 +17,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+PROBE_SECONDS = 10.0
+CLUSTER = re.compile(r"(?P<client>ray://)?\[?(?P<host>[^/\[\]]+?)\]?:(?P<port>\d+)")
+
 
 @contextmanager
 def ray_cluster(home: Path) -> Iterator[None]:
     """Ray for the time of the block; a connection that this process has already is used and kept.
 
-    An own cluster binds to loopback and demands a token that only this user can read.
+    OSError if nothing listens at RAY_ADDRESS. An own cluster demands a token that only this user can read: Ray
+    listens at the node's address, also where it is asked for 127.0.0.1.
     """
     address = os.environ.get("RAY_ADDRESS")
-    if not address and "ray" not in sys.modules:  # ray reads its mode of authentication when it is imported
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-        os.environ.setdefault("RAY_AUTH_TOKEN_PATH", str(_token(home)))
+    if not address:
+        _demand_token(home)
     import ray
 
     if ray.is_initialized():
         yield
         return
+    if address:
+        _probe(address, ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
     own: dict[str, Any] = {} if address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     on_main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM)
@@ -42,6 +49,32 @@ def ray_cluster(home: Path) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _probe(address: str, node: str) -> None:
+    """OSError unless something listens at `address`, for which Ray itself would wait for minutes.
+
+    Like Ray, asks the address `node` of this machine where a loopback address is named. Names such as `auto` pass.
+    """
+    named = CLUSTER.fullmatch(address)
+    if not named:
+        return
+    loopback = named["host"] in ("localhost", "127.0.0.1", "::1") and not named["client"]
+    try:
+        socket.create_connection((node if loopback else named["host"], int(named["port"])), PROBE_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise OSError(
+            f"no Ray cluster answers at RAY_ADDRESS={address} ({error}): start it, correct the address, or unset "
+            "RAY_ADDRESS to train on this machine"
+        ) from error
+
+
+def _demand_token(home: Path) -> None:
+    """Has a cluster of our own demand our token; Ray's own, in ~/.ray, could be read by everyone."""
+    if "RAY_AUTH_TOKEN" not in os.environ:
+        os.environ.setdefault("RAY_AUTH_TOKEN_PATH", str(_token(home)))
+    if "ray" not in sys.modules:  # else ray has read its mode already; where that is unset, init makes it `token`
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _token(home: Path) -> Path:
