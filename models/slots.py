@@ -20,7 +20,7 @@ class Slots:
 
     `tensors` are K first: `params` and the optimizer's state [K, length of the layout], `mean_i` and
     `variance_i` [K, width] (the running averages of batch norm), and where the best are kept `best` [K, length
-    without batch norm] and `best_loss` float64 [K] (infinite where no evaluation was kept).
+    without batch norm] and `best_score` float64 [K] (infinite where no evaluation was kept).
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Slots:
         if "best" not in self.tensors:
             params = self.tensors["params"]
             self.tensors["best"] = params.new_zeros(len(params), self.layout.plain.length)
-            self.tensors["best_loss"] = params.new_full((len(params),), torch.inf, dtype=torch.float64)
+            self.tensors["best_score"] = params.new_full((len(params),), torch.inf, dtype=torch.float64)
 
     def keep(self, labels: Sequence[str]) -> None:
         """Drop all slots but these, in place."""
@@ -162,7 +162,7 @@ class Slots:
         result: dict[str, Inference] = {}
         if "best" not in self.tensors:
             return result
-        kept = self.tensors["best_loss"].isfinite().tolist()
+        kept = self.tensors["best_score"].isfinite().tolist()
         for place, (label, config) in enumerate(zip(self.labels, self.configs, strict=True)):
             if kept[place]:
                 stack = Inference(self.layout.plain, self.tensors["best"], config.activation, self.classes)
@@ -211,4 +211,4 @@ def _shapes(config: Config, layout: Layout, best: bool = False) -> dict[str, tup
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("params", *RULES[config.optimizer].state), (layout.length,))
     for layer, width in enumerate(layout.widths if config.normalised else ()):
         shapes |= {f"mean_{layer}": (width,), f"variance_{layer}": (width,)}
-    return shapes | ({"best": (layout.plain.length,), "best_loss": ()} if best else {})
+    return shapes | ({"best": (layout.plain.length,), "best_score": ()} if best else {})

@@ -52,13 +52,13 @@ def train(
     order_seed: int,
     to_epoch: int,
     epoch_rows: int | None = None,
-    keep_best: bool = False,
+    keep_best: str | None = None,
     group: int | None = None,
 ) -> Iterator[list[Evaluation]]:
     """Train `slots` in place up to `to_epoch`; yield one evaluation a live slot after every epoch.
 
-    A slot whose loss is not finite is reported once, with a val_loss of NaN, and dropped. `group` slots are
-    trained as one tensor program, by default as many as pay; a slot's numbers are the same in any company.
+    A slot whose loss is not finite is reported once, with a val_loss of NaN, and dropped. `keep_best`, val_loss or
+    val_accuracy, keeps each slot's network at its best evaluation, the first of equals. `group` slots are trained as one tensor program, by default as many as pay; a slot's numbers are the same in any company.
     """
     if not slots.labels:
         return
@@ -101,7 +101,7 @@ class Part:
         self.one_hot = one_hot.to(tensors["params"]).unsqueeze(1)  # [classes, 1, padded classes]
 
     @torch.inference_mode()
-    def epoch(self, order: Tensor, keep_best: bool) -> list[Evaluation]:
+    def epoch(self, order: Tensor, keep_best: str | None) -> list[Evaluation]:
         """One epoch over the minibatches `order` [steps, batch], then an evaluation."""
         slots, X, y = self.slots, self.arrays.X, self.arrays.y
         rates = [learning_rate(config, slots.epoch) for config in slots.configs]
@@ -117,8 +117,10 @@ class Part:
         slots.epoch += 1
         return self.evaluate((sum_rows(loss)[:, 0] / order.numel()).tolist(), rates, keep_best)
 
-    def evaluate(self, train_losses: Sequence[float], rates: Sequence[float], keep_best: bool) -> list[Evaluation]:
-        """Losses on the validation rows; where they are the best so far, the network is kept if `keep_best`."""
+    def evaluate(
+        self, train_losses: Sequence[float], rates: Sequence[float], keep_best: str | None
+    ) -> list[Evaluation]:
+        """Losses on the validation rows; where `keep_best` is the best so far, the network is kept."""
         slots, rows = self.slots, self.arrays.validation
         val_losses = accuracies = [math.nan] * len(slots.labels)
         if rows is not None:
@@ -127,8 +129,9 @@ class Part:
             losses[~torch.tensor(train_losses, device=losses.device).isfinite() | ~losses.isfinite()] = math.nan
             val_losses, accuracies = losses.tolist(), right.tolist()
             if keep_best:
-                better = losses < slots.tensors["best_loss"]
-                slots.tensors["best_loss"][better] = losses[better]
+                scores = losses if keep_best == "val_loss" else torch.where(losses.isnan(), losses, -right)
+                better = scores < slots.tensors["best_score"]
+                slots.tensors["best_score"][better] = scores[better]
                 slots.tensors["best"][better] = inference.params[better]
         columns = zip(slots.labels, train_losses, val_losses, accuracies, rates, strict=True)
         return [Evaluation(label, slots.epoch, *numbers) for label, *numbers in columns]

@@ -9,9 +9,10 @@ from random import Random
 import pytest
 
 from tests.simulation import make_ledger, train
-from tuner.engine.history import History, result_name
-from tuner.engine.journal import Journal, JournalError, rows_to_json
+from tuner.engine.history import CannotTrainError, History, give_up, result_name
+from tuner.engine.journal import Entry, Journal, JournalError, rows_to_json
 from tuner.engine.storage import Storage
+from tuner.trial import State
 
 
 def work(storage: Storage, history: History, number: int) -> None:
@@ -22,9 +23,26 @@ def work(storage: Storage, history: History, number: int) -> None:
     storage.write(result_name(pack.id), json.dumps(result).encode())
 
 
-def run(storage: Storage, steps: int, seed: int, rule: str = "asha") -> History:
+class Watched(Journal):
+    """A journal that remembers how things stood when each entry was written."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(storage)
+        self.history: History | None = None
+        self.stood: dict[int, object] = {}
+
+    def append(self, entry: Entry) -> int:
+        number = super().append(entry)
+        if self.history:
+            self.stood[number] = state(self.history)
+        return number
+
+
+def run(storage: Storage, steps: int, seed: int, rule: str = "asha", journal: Watched | None = None) -> History:
     """Replays what is there, then goes on for `steps` events or to the end."""
-    history = History(storage, Journal(storage), make_ledger(30, rule), clock=lambda: 0.0)
+    history = History(storage, journal or Journal(storage), make_ledger(30, rule), clock=lambda: 0.0)
+    if journal:
+        journal.history = history
     history.replay()
     history.begin()
     random = Random(seed)
@@ -47,13 +65,15 @@ def decisions(storage: Storage) -> list[object]:
 
 def state(history: History) -> object:
     ledger = history.ledger
-    return (dict(ledger.states), {name: repr(rows) for name, rows in ledger.rows.items()}, ledger.holdout)
+    rows = {name: repr(rows) for name, rows in ledger.rows.items()}
+    return dict(ledger.states), rows, dict(ledger.holdout), dict(ledger.open), ledger.packs, ledger.halted
 
 
 @pytest.mark.parametrize("rule", ["asha", "successive_halving"])
 def test_any_prefix_replays_to_the_same_state(tmp_path: Path, rule: str) -> None:
     whole = Storage(tmp_path / "whole")
-    done = run(whole, 10_000, seed=1, rule=rule)
+    live = Watched(whole)
+    done = run(whole, 10_000, seed=1, rule=rule, journal=live)
     assert done.ledger.finished
     entries = list(Journal(whole).entries())
     for length in range(1, len(entries) + 1):
@@ -65,7 +85,7 @@ def test_any_prefix_replays_to_the_same_state(tmp_path: Path, rule: str) -> None
         history.replay()
         written = [entry["pack"] for _, entry in entries[:length] if entry["kind"] == "pack"]
         assert history.ledger.packs == len(written)
-    assert state(history) == state(done)
+        assert state(history) == live.stood[length]
 
 
 def test_a_sweep_interrupted_again_and_again_loses_and_doubles_nothing(tmp_path: Path) -> None:
@@ -98,12 +118,37 @@ def test_a_pack_whose_worker_reports_an_error_is_tried_in_halves(tmp_path: Path)
     history = run(storage, steps=0, seed=0)
     number = history.ask(2)
     pack = history.open[number]
-    storage.write(result_name(pack.id), json.dumps({"error": "MemoryError: 3 GiB"}).encode())
+    give_up(storage, pack.id, MemoryError("3 GiB"))
     history.done(pack.id)
     assert number not in history.open
     half = history.open[history.ask(2)]
     assert half.trials == pack.trials[: len(pack.trials) // 2]
     assert "3 GiB" in half.reason
+
+
+def test_a_pack_that_failed_while_nobody_drove_is_tried_again(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    history = run(storage, steps=1, seed=0)
+    left = next(iter(history.open))
+    give_up(storage, history.open[left].id, OSError("disk full"))
+    assert left in run(storage, steps=0, seed=0).open
+
+
+def test_where_every_trial_fails_the_sweep_stops_and_can_go_on(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    history = run(storage, steps=0, seed=0)
+
+    def fail_all() -> None:
+        while number := history.ask(1):
+            pack = history.open[number]
+            give_up(storage, pack.id, ImportError("no torch"))
+            history.done(pack.id)
+
+    with pytest.raises(CannotTrainError, match="every trial so far failed: ImportError: no torch"):
+        fail_all()
+    failed = [name for name, (state, _, _) in history.ledger.states.items() if state is State.FAILED]
+    assert len(failed) == 2  # the third is open: mended, the sweep goes on with it
+    assert run(storage, 10_000, seed=0).ledger.finished
 
 
 def test_another_code_that_decides_otherwise_is_refused(tmp_path: Path) -> None:

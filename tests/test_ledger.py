@@ -57,6 +57,70 @@ def test_a_promoted_trial_starts_from_the_pack_that_holds_its_weights() -> None:
         holds.update((trial.id, pack.id) for trial in pack.trials)
 
 
+def test_where_the_winner_cannot_be_refitted_the_next_best_is() -> None:
+    ledger = make_ledger(40)
+    packs = drive(ledger, 2, seed=4)
+    first = next(pack for pack in packs if pack.stage is Stage.REFIT)
+    again = make_ledger(40)
+    packs = drive(again, 2, seed=4, fail={first.id})
+    refits = [pack.trials[0].source for pack in packs if pack.stage is Stage.REFIT]
+    assert refits[0] == first.trials[0].source
+    winner = stages.winner(again)
+    assert winner is not None
+    assert winner.id == refits[-1] != refits[0]
+    counts = {"train": [1, 1], "validation": [1, 1], "holdout": [1, 1]}
+    found = figures(again, counts)
+    assert found["reason"] is None
+    assert found["holdout"]["winner"]
+    assert found["failures"] == [{"trials": 1, "reason": "out of memory"}]
+
+
+def test_a_sweep_without_any_refit_says_why_it_has_no_model() -> None:
+    ledger = make_ledger(9, confirm=1)
+    packs = drive(ledger, 1, seed=4)
+    last = {pack.id for pack in packs if pack.stage is Stage.REFIT}
+    again = make_ledger(9, confirm=1)
+    drive(again, 1, seed=4, fail=last)
+    counts = {"train": [1, 1], "validation": [1, 1], "holdout": [1, 1]}
+    assert figures(again, counts)["reason"] == "the winner could not be refitted: out of memory"
+
+
+def test_the_halves_of_a_failed_pack_come_before_anything_else() -> None:
+    ledger = make_ledger(40)
+    pack = ledger.ask(1)
+    assert pack is not None
+    assert len(pack.trials) >= 4
+    ledger.fail(pack.id, "out of memory")
+    half = ledger.ask(1)
+    assert half is not None
+    ledger.fail(half.id, "out of memory")
+    quarter = ledger.ask(1)
+    assert quarter is not None
+    assert quarter.trials == pack.trials[: len(pack.trials) // 2 // 2]
+
+
+def test_the_baseline_fits_small_data() -> None:
+    ledger = make_ledger(9)
+    ledger.cost.rows = 50
+    packs = drive(ledger, 1, seed=0)
+    assert {trial.params["batch_size"] for pack in packs for trial in pack.trials if pack.stage is Stage.BASELINE} == {
+        50
+    }
+
+
+def test_the_verdict_speaks_the_objective_and_names_a_missing_baseline() -> None:
+    ledger = make_ledger(9)
+    packs = drive(ledger, 1, seed=0)
+    counts = {"train": [1, 1], "validation": [1, 1], "holdout": [9, 1]}
+    assert "nats worse than the class prior" in figures(ledger, counts)["verdict"]
+    ledger.terms = replace(ledger.terms, metric="val_accuracy")
+    assert "accuracy of 50.0% is 40.0 points worse than the class prior (90.0%)" in figures(ledger, counts)["verdict"]
+    base = next(pack for pack in packs if pack.stage is Stage.BASELINE)
+    again = make_ledger(9)
+    drive(again, 1, seed=0, fail=set(range(base.id, base.id + 15)))
+    assert "Plain softmax regression is missing: out of memory." in figures(again, counts)["verdict"]
+
+
 def test_synchronous_halving_gives_one_winner_however_many_workers() -> None:
     ledgers = [make_ledger(60, "successive_halving") for _ in range(5)]
     for seed, (ledger, workers) in enumerate(zip(ledgers, (1, 2, 3, 8, 2), strict=True)):

@@ -52,7 +52,7 @@ def start(configs: Sequence[Config], dtype: torch.dtype = torch.float32) -> Slot
 
 
 def run(slots: Slots, to_epoch: int = 3, data: Arrays = DATA, **options: int | None) -> History:
-    return list(train(slots, data, order_seed=7, to_epoch=to_epoch, keep_best=True, **options))
+    return list(train(slots, data, order_seed=7, to_epoch=to_epoch, keep_best="val_loss", **options))
 
 
 def of(history: History, label: str) -> list[Evaluation]:
@@ -183,7 +183,7 @@ def test_slots_may_be_dropped_between_epochs(group: int | None) -> None:
     slots, calm = start(configs), start(configs)
     expected = run(calm)
     history = []
-    for epoch in train(slots, DATA, order_seed=7, to_epoch=3, keep_best=True, group=group):
+    for epoch in train(slots, DATA, order_seed=7, to_epoch=3, keep_best="val_loss", group=group):
         history.append(epoch)
         slots.keep([label for label in slots.labels if label != "t1"])
     assert [[one.label for one in epoch] for epoch in history] == [["t0", "t1", "t2"], ["t0", "t2"], ["t0", "t2"]]
@@ -212,7 +212,7 @@ def test_without_validation_rows_only_the_training_loss_can_diverge() -> None:
 def test_a_training_loss_that_is_not_finite_counts_as_divergence(loss: float) -> None:
     slots = start(mixed(2))
     run(slots, 1)
-    bad, good = Part(slots, DATA).evaluate([loss, 1.0], [0.1, 0.1], keep_best=True)
+    bad, good = Part(slots, DATA).evaluate([loss, 1.0], [0.1, 0.1], keep_best="val_loss")
     assert math.isnan(bad.val_loss)
     assert math.isfinite(good.val_loss)
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tuner.engine import sweep
+from tuner.engine import execution, sweep
+from tuner.engine.execution import SweepResult
 from tuner.engine.storage import Storage
-from tuner.engine.sweep import Place, Show, SweepResult
+from tuner.engine.sweep import Place, Show
 from tuner.spec import Spec, from_mapping, load
 
 __all__ = ["SweepResult", "place", "resume", "run"]
@@ -31,12 +32,12 @@ def run(
     """
     where = place(storage)
     made = sweep.create(_spec(spec, overrides), where, sweep_id)
-    return sweep.execute(made, where, show)
+    return execution.execute(made, where, show)
 
 
 def resume(sweep_id: str, *, storage: str | None = None, show: Show = lambda _: None) -> SweepResult:
     """Goes on with an interrupted sweep, or returns the result of a finished one."""
-    return sweep.execute(sweep_id, place(storage), show)
+    return execution.execute(sweep_id, place(storage), show)
 
 
 def place(storage: str | None = None) -> Place:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,6 @@ from tuner.data.request import Request
 from tuner.data.snapshot import Snapshot
 from tuner.engine.ledger import Ledger, Terms
 from tuner.engine.packing import CostModel
-from tuner.engine.storage import Storage
 from tuner.search import samplers, stopping
 from tuner.search.space import Space
 from tuner.spec import Spec
@@ -50,17 +49,17 @@ def snapshot(spec: Spec, directory: Path) -> Snapshot:
     return snapshots.build(request(spec), directory)
 
 
-def stored_snapshot(sweep: Storage, directory: Path) -> Snapshot:
-    """The snapshot that the sweep was begun on."""
-    return Snapshot.open(directory / json.loads(sweep.read("snapshot.json"))["digest"])
+def facts(data: Snapshot) -> dict[str, Any]:
+    """What is to be known of the snapshot where it is not at hand: its description, but for the encoding."""
+    about = {key: value for key, value in data.description.items() if key != "encoder"}
+    return {**about, "inputs": data.encoder.width}
 
 
-def ledger(spec: Spec, data: Snapshot) -> Ledger:
-    """The empty ledger of a sweep."""
+def ledger(spec: Spec, data: Mapping[str, Any]) -> Ledger:
+    """The empty ledger of a sweep on the snapshot with the facts `data`."""
     space, search, objective = spec.space(), spec.search, spec.objective
     kind = spec.stopping.kind
     rungs = getattr(spec.stopping, kind)
-    training = data.splits["train"]
     return Ledger(
         Terms(
             search.seed,
@@ -75,9 +74,9 @@ def ledger(spec: Spec, data: Snapshot) -> Ledger:
         samplers.make(search.sampler, space, search.seed, search.trials, search.points),
         stopping.make(kind, getattr(rungs, "min_epochs", 1), rungs.max_epochs, getattr(rungs, "reduction", 2)),
         CostModel(
-            data.encoder.width,
-            len(data.classes),
-            spec.train.epoch_rows or training.stop - training.start,
+            data["inputs"],
+            len(data["classes"]),
+            spec.train.epoch_rows or data["rows"]["train"],
             lambda trial: Config.of(trial.params, trial.seed).shape(),
         ),
     )

@@ -15,10 +15,10 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from tuner.engine.history import History
+from tuner.engine.history import CannotTrainError, History
 from tuner.engine.journal import rows_from_json
 from tuner.engine.pack import PackTrainable
-from tuner.trial import Row
+from tuner.trial import Row, Stage
 
 RETRIES = 3  # how often Tune runs a pack again whose worker or host was lost
 REFRESH_SECONDS = 5.0
@@ -93,17 +93,18 @@ class PackSearcher(Searcher):
 
     def _suggest(self, trial_id: str) -> Any:
         history = self._history
+        self._observe(self._latest)  # at every turn of Tune's loop: a sweep in long epochs is not silent
         workers = self._workers()
         if len(self._running) >= workers:
             return None
-        if self._deadline and time.time() > self._deadline and not history.ledger.halted:
+        searching = history.ledger.stage is Stage.SEARCH and not history.ledger.halted
+        if self._deadline and time.time() > self._deadline and searching:
             history.halt("the time budget is spent")
         number = self._queue.pop(0) if self._queue else history.ask(workers)
         if number is None:
             return self.FINISHED if history.ledger.finished else None
-        self._running[trial_id] = history.open[number].id
-        self._observe(self._latest)
-        return {**self._facts, "entry": number}
+        self._running[trial_id] = pack = history.open[number].id
+        return {**self._facts, "entry": number, "pack": pack}
 
     def _progress(self, pack_id: int, rows: list[Row]) -> None:
         self._latest.update((row.trial, row) for row in rows)
@@ -132,16 +133,19 @@ def run(
     cpus: float,
     gpus: float,
     max_workers: int | None,
+    patience: float,
     deadline: float | None,
     observe: Callable[[dict[str, Row]], None],
 ) -> None:
     """Trains packs on the Ray cluster that this process is connected to, until the ledger has finished.
 
+    For `patience` seconds it waits for a machine that is large enough for a worker; then CannotTrainError.
+
     `facts` go to every worker: `sweep`, the URI of the sweep's folder, and `snapshots`, where its data lies.
     `scratch` is a local folder for Tune's own files; it is emptied. Errors of storage and journal come through.
     """
     os.environ |= TUNE
-    searcher = PackSearcher(history, facts, _worker_count(cpus, gpus, max_workers), deadline, observe)
+    searcher = PackSearcher(history, facts, _worker_count(cpus, gpus, max_workers, patience), deadline, observe)
     tuner = tune.Tuner(
         tune.with_resources(PackTrainable, {"cpu": cpus, "gpu": gpus}),
         tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
@@ -165,16 +169,32 @@ def run(
         raise RuntimeError("Ray Tune ended before the sweep was finished; resume it")
 
 
-def _worker_count(cpus: float, gpus: float, max_workers: int | None) -> Callable[[], int]:
-    """How many workers fit on the cluster now; asked again every few seconds, because clusters grow and shrink."""
-    seen: tuple[float, int] = (-math.inf, 0)
+def _worker_count(cpus: float, gpus: float, max_workers: int | None, patience: float) -> Callable[[], int]:
+    """How many workers fit on the cluster now; asked again every few seconds, because clusters grow and shrink.
+
+    At least one: a pack that waits is what makes an autoscaler start a machine.
+    """
+    looked, fits, fitted = -math.inf, 0, time.monotonic()
 
     def count() -> int:
-        nonlocal seen
-        if time.monotonic() - seen[0] > REFRESH_SECONDS:
-            resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-            fits = min(resources.get(name, 0.0) / share for name, share in (("CPU", cpus), ("GPU", gpus)) if share > 0)
-            seen = (time.monotonic(), max(1, min(int(fits), max_workers or int(fits))))
-        return seen[1]
+        nonlocal looked, fits, fitted
+        now = time.monotonic()
+        if now - looked > REFRESH_SECONDS:
+            nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+            looked, fits = now, sum(_fitting(node, cpus, gpus) for node in nodes)
+        if fits:
+            fitted = now
+        elif now - fitted >= patience:
+            raise CannotTrainError(
+                f"a worker needs {cpus:g} CPUs and {gpus:g} GPUs, and no machine of the cluster has so much: lower "
+                "resources.cpus_per_worker or gpus_per_worker, or add a machine"
+            )
+        return max(1, min(fits, max_workers or fits))
 
     return count
+
+
+def _fitting(node: Mapping[str, Any], cpus: float, gpus: float) -> int:
+    """How many workers fit on one machine."""
+    has: Mapping[str, float] = node["Resources"] if node["Alive"] else {}
+    return int(min(has.get(name, 0.0) / share for name, share in (("CPU", cpus), ("GPU", gpus)) if share > 0))

@@ -11,14 +11,25 @@ from typing import Any
 from tuner.engine.journal import Entry, Journal, JournalError, pack_to_json, rows_from_json, rows_to_json
 from tuner.engine.ledger import Ledger
 from tuner.engine.storage import Storage
-from tuner.trial import Pack, Row
+from tuner.trial import Pack, Row, State
 
+HOPELESS = 3  # so many failed trials, and no other, are no bad luck
 MODEL_FOLDER = "model"  # where the worker that refits the winner exports it
 
 
 def result_name(pack_id: int) -> str:
     """The object in which a worker leaves what a pack did."""
     return f"packs/{pack_id:06d}.json"
+
+
+def give_up(sweep: Storage, pack_id: int, error: Exception) -> None:
+    """Leaves the error as the pack's result."""
+    result = {"error": f"{type(error).__name__}: {error}", "host": socket.gethostname()}
+    sweep.write(result_name(pack_id), json.dumps(result).encode())
+
+
+class CannotTrainError(RuntimeError):
+    """No trial can be trained here, as things are. Once that is mended, the sweep goes on."""
 
 
 class History:
@@ -72,10 +83,13 @@ class History:
         return self._spent + self._clock() - self._began
 
     def begin(self) -> None:
-        """Notes that a driver starts (or starts again), and takes in the packs that ended without one."""
+        """Notes that a driver starts (or starts again), and takes in the packs that ended without one.
+
+        Those that failed meanwhile are tried again.
+        """
         self.write("attempt", host=socket.gethostname())
         for pack in list(self.open.values()):
-            if self._sweep.exists(result_name(pack.id)):
+            if self._sweep.exists(result_name(pack.id)) and "error" not in self._result(pack.id):
                 self.done(pack.id)
 
     def ask(self, workers: int) -> int | None:
@@ -96,7 +110,7 @@ class History:
 
     def done(self, pack_id: int) -> None:
         """Takes in the object that the pack's worker left; its `error`, if any, makes the pack a failed one."""
-        result: Entry = json.loads(self._sweep.read(result_name(pack_id)))
+        result = self._result(pack_id)
         if "error" in result:
             self.failed(pack_id, result["error"])
             return
@@ -104,6 +118,9 @@ class History:
         self.write("done", pack=pack_id, **result, states=self.ledger.take_changes())
 
     def failed(self, pack_id: int, error: str) -> None:
+        """The pack failed for good. CannotTrainError, and nothing written, where no trial ever got through."""
+        if self._hopeless(pack_id):
+            raise CannotTrainError(f"every trial so far failed: {error}")
         self.ledger.fail(pack_id, error)
         self._close(pack_id)
         self.write("failed", pack=pack_id, error=error, states=self.ledger.take_changes())
@@ -119,6 +136,16 @@ class History:
         self._pass(kind, now)
         self.concluded = self.concluded or kind == "result"
         return self._journal.append({"kind": kind, "time": now, **fields})
+
+    def _result(self, pack_id: int) -> Entry:
+        found: Entry = json.loads(self._sweep.read(result_name(pack_id)))
+        return found
+
+    def _hopeless(self, pack_id: int) -> bool:
+        """Whether this failure is about all trials, and not about one: a library, the data, the storage."""
+        (pack,) = (pack for pack in self.open.values() if pack.id == pack_id)
+        failed = 1 + sum(state is State.FAILED for state, _, _ in self.ledger.states.values())
+        return not self.ledger.rows and len(pack.trials) == 1 and failed >= min(HOPELESS, self.ledger.terms.trials)
 
     def _pass(self, kind: str, now: float) -> None:
         """Counts the time of an attempt up to its last entry, because what follows may be the pause after a kill."""

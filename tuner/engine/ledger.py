@@ -49,7 +49,7 @@ class Ledger:
         self.open: dict[int, Pack] = {}
         self.packs = 0
         self.halted = ""  # why the search was ended early
-        self._cost = cost
+        self.cost = cost
         self._selection = Selection(space, sampler, rule, cost, seed=terms.seed, trials=terms.trials)
         self._weights: dict[str, int] = {}  # the pack that holds a trial's weights
         self._queue: list[Pack] = []  # packs that are to be handed out before anything new is decided
@@ -84,7 +84,7 @@ class Ledger:
         for row in rows:
             self.rows.setdefault(row.trial, []).append(row)
         for name, epochs, seconds in timings:
-            self._cost.learn(self.trials[name], epochs, seconds)
+            self.cost.learn(self.trials[name], epochs, seconds)
         self.holdout.update(holdout or {})
         for trial in pack.trials:
             self._weights[trial.id] = pack.id
@@ -98,8 +98,10 @@ class Ledger:
             self._report(pack, pack.trials[0], math.nan)
             return
         middle = len(pack.trials) // 2
+        halves = []
         for half in (pack.trials[:middle], pack.trials[middle:]):
-            self._queue.append(replace(pack, trials=half, reason=f"half of pack {pack.id}, which failed: {error}"))
+            halves.append(replace(pack, trials=half, reason=f"half of pack {pack.id}, which failed: {error}"))
+        self._queue[:0] = halves  # first of all: whether everything fails is then known soon
 
     def halt(self, reason: str) -> None:
         """Ends the search: no more search packs; the open ones end, then the best are confirmed."""
@@ -110,7 +112,7 @@ class Ledger:
     @property
     def finished(self) -> bool:
         """True when nothing is open and nothing is left to do. Only `ask` moves a sweep on to its next stage."""
-        return not self.open and not self._queue and Stage.REFIT in self._planned
+        return not self.open and not self._queue and Stage.REFIT in self._planned and not stages.refits(self)
 
     def take_changes(self) -> dict[str, Standing]:
         """The states that changed since the last call."""
@@ -198,7 +200,7 @@ class Ledger:
             pack = self._plan(Stage.CONFIRM, stages.confirmation(self))
             if pack:
                 return pack
-        if self.open or Stage.REFIT in self._planned:
+        if self.open:
             return None
         return self._plan(Stage.REFIT, stages.refits(self))
 

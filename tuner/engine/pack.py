@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from ray import tune
 
+from tuner.engine import history
 from tuner.engine.journal import rows_to_json
+from tuner.engine.storage import Storage
 from tuner.trial import Row
 
 STEP_SECONDS = 2.0  # a step ends at the first evaluation after so long: a small pack is one step
@@ -18,10 +21,7 @@ class PackTrainable(tune.Trainable):
     """Trains the pack that a journal entry holds. Its actor is reused from pack to pack."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        from tuner.engine.work import PackRun  # needs torch, which the driver must not wait for
-
-        self._run = PackRun.of(config["sweep"], config["entry"], config["snapshots"])
-        self._rows = self._run.train()
+        self._rows = self._train(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)
@@ -36,10 +36,18 @@ class PackTrainable(tune.Trainable):
                 rows += found
                 if time.monotonic() - began > STEP_SECONDS:
                     return {"done": False, "progress": json.dumps(rows_to_json(rows))}
-            self._run.finish()
         except Exception as error:  # the same pack would fail again: an outcome, nothing for Tune to retry
-            self._run.give_up(error)
+            history.give_up(Storage(self.config["sweep"]), self.config["pack"], error)
         return {"done": True, "progress": "[]"}
+
+    @staticmethod
+    def _train(config: dict[str, Any]) -> Iterator[list[Row]]:
+        """Trains the pack to its end and leaves its result; whatever can fail, fails in here."""
+        from tuner.engine.work import PackRun  # needs torch, which the driver must not wait for
+
+        run = PackRun.of(config["sweep"], config["entry"], config["snapshots"])
+        yield from run.train()
+        run.finish()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: the state between rungs goes through storage."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,10 +18,11 @@ def figures(ledger: Ledger, class_counts: Mapping[str, list[int]]) -> dict[str, 
     """The sweep in numbers. `class_counts` gives the rows of each class in train, validation and holdout.
 
     `best` is None when no trial has a finite loss; `softmax_regression` is the best baseline trial. `holdout`
-    compares both, refitted on training and validation rows, with the class frequencies alone.
+    compares both, refitted on training and validation rows, with the class frequencies alone. `reason` says why
+    there is no model, `failures` what made trials fail: the commonest first.
     """
     winner, baseline = stages.winner(ledger), stages.best_baseline(ledger)
-    return {
+    found: dict[str, Any] = {
         "trials": sum(trial.stage is Stage.SEARCH for trial in ledger.trials.values()),
         "epochs": ledger.epochs,
         "states": counts(ledger),
@@ -33,7 +35,29 @@ def figures(ledger: Ledger, class_counts: Mapping[str, list[int]]) -> dict[str, 
             "softmax_regression": _holdout(ledger, baseline),
             "class_prior": class_prior(class_counts),
         },
+        "failures": failures(ledger),
+        "reason": no_model(ledger, winner),
     }
+    return {
+        **found,
+        "spent": spent(found),
+        "verdict": verdict(ledger, found["holdout"]),
+        "comparison": comparison(found),
+    }
+
+
+def failures(ledger: Ledger) -> list[dict[str, Any]]:
+    """Why trials of any stage failed, and how many for each reason."""
+    reasons = Counter(reason for state, _, reason in ledger.states.values() if state is State.FAILED)
+    return [{"trials": trials, "reason": reason} for reason, trials in reasons.most_common()]
+
+
+def no_model(ledger: Ledger, winner: Trial | None) -> str | None:
+    """Why there is nothing to export; None if there is."""
+    if winner is None:
+        return "no trial reached a finite loss"
+    state, _, reason = ledger.states[stages.refit_name(winner)]
+    return None if state is State.FINISHED else f"the winner could not be refitted: {reason}"
 
 
 def class_prior(counts: Mapping[str, list[int]]) -> dict[str, float] | None:
@@ -80,12 +104,12 @@ def leaderboard(ledger: Ledger) -> list[dict[str, Any]]:
 
 def summary(sweep: str, result: Mapping[str, Any]) -> str:
     """The sweep as Markdown, for the description of its MLflow run."""
-    best, again, holdout = result["best"], result["confirmed"], result["holdout"]
-    lines = [f"### {sweep}", "", f"{result['trials']} trials, {result['epochs']} epochs."]
+    best, again = result["best"], result["confirmed"]
+    lines = [f"### {sweep}", "", f"{result['spent']}."]
     if result["halted"]:
         lines.append(f"The search was ended early: {result['halted']}.")
     if not best:
-        return "\n".join([*lines, "", "**No winner:** no trial reached a finite loss."])
+        return "\n".join([*lines, "", f"**No winner:** {result['reason']}."])
     lines += ["", f"**Winner: {best['trial']}**, validation loss {best['val_loss']:.4f}"]
     if again:
         lines[-1] += f"; on {again['seeds']} fresh seeds {again['val_loss_mean']:.4f} ± {again['val_loss_std']:.4f}"
@@ -94,7 +118,14 @@ def summary(sweep: str, result: Mapping[str, Any]) -> str:
     lines += ["", "| | validation loss | on fresh seeds | holdout loss | holdout accuracy |", "|---|---|---|---|---|"]
     lines += [f"| {' | '.join(row.values())} |" for row in comparison(result)]
     hint = "Among the runs, the filter `tags.caviar.stage = 'search'` shows the search's trials only."
-    return "\n".join([*lines, "", verdict(holdout), "", hint])
+    return "\n".join([*lines, "", result["verdict"], "", hint])
+
+
+def spent(result: Mapping[str, Any]) -> str:
+    """How much was trained, in words; epochs count those of baseline, confirmation and refits, too."""
+    trials, failed = result["trials"], result["states"].get(State.FAILED.value, 0)
+    words = f"{trials} trial{'s' * (trials != 1)}, {result['epochs']:,} epochs with all that followed the search"
+    return f"{words}; {failed} failed" if failed else words
 
 
 def comparison(result: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -112,18 +143,38 @@ def comparison(result: Mapping[str, Any]) -> list[dict[str, str]]:
     return rows
 
 
-def verdict(holdout: Mapping[str, Mapping[str, float] | None]) -> str:
-    """How far the winner is from what it must beat, on the holdout, in one honest sentence."""
-    winner = holdout["winner"]
+def verdict(ledger: Ledger, holdout: Mapping[str, Mapping[str, float] | None]) -> str:
+    """How far the winner is from what it must beat, on the holdout, in the objective's terms: good or not."""
+    winner, parts = holdout["winner"], []
     if not winner:
         return "The winner was not measured on a holdout."
-    parts = []
     for key, name in (("class_prior", "the class prior"), ("softmax_regression", "plain softmax regression")):
         other = holdout[key]
         if other:
-            gap = other["loss"] - winner["loss"]
-            parts.append(f"{abs(gap):.4f} nats {'better' if gap > 0 else 'worse'} than {name} ({other['loss']:.4f})")
-    return f"On the holdout the winner's loss of {winner['loss']:.4f} is " + " and ".join(parts) + "."
+            parts.append(_gap(ledger.terms.metric, winner, other, name))
+    loss, accuracy = f"loss of {winner['loss']:.4f}", f"accuracy of {winner['accuracy']:.1%}"
+    what = loss if ledger.terms.metric == "val_loss" else accuracy
+    missing = "" if holdout["softmax_regression"] else _no_baseline(ledger)
+    return f"On the holdout the winner's {what} is " + " and ".join(parts) + f".{missing}"
+
+
+def _gap(metric: str, winner: Mapping[str, float], other: Mapping[str, float], name: str) -> str:
+    if metric == "val_loss":
+        gap, unit, figure = other["loss"] - winner["loss"], "nats", f"{other['loss']:.4f}"
+        size = f"{abs(gap):.4f}"
+    else:
+        gap, unit, figure = winner["accuracy"] - other["accuracy"], "points", f"{other['accuracy']:.1%}"
+        size = f"{abs(gap) * 100:.1f}"
+    return f"{size} {unit} {'better' if gap > 0 else 'worse'} than {name} ({figure})"
+
+
+def _no_baseline(ledger: Ledger) -> str:
+    """Why there is no plain softmax regression to compare with, as a sentence."""
+    if not ledger.terms.baseline:
+        return " Plain softmax regression was not asked for."
+    standings = [ledger.states[name] for name, trial in ledger.trials.items() if trial.stage is Stage.BASELINE]
+    reason = standings[0][2] if standings else "the search was ended before it"
+    return f" Plain softmax regression is missing: {reason}."
 
 
 def _described(ledger: Ledger, trial: Trial) -> dict[str, Any]:
@@ -139,7 +190,7 @@ def _described(ledger: Ledger, trial: Trial) -> dict[str, Any]:
 
 
 def _holdout(ledger: Ledger, trial: Trial | None) -> dict[str, float] | None:
-    measured = ledger.holdout.get(f"refit-{trial.id}") if trial else None
+    measured = ledger.holdout.get(stages.refit_name(trial)) if trial else None
     return {"loss": measured[0], "accuracy": measured[1]} if measured else None
 
 

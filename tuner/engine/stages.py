@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from statistics import fmean, median_low, stdev
 from typing import TYPE_CHECKING
 
-from tuner.trial import Pack, Stage, Trial, Value, seed_of
+from tuner.trial import Pack, Stage, State, Trial, Value, seed_of
 
 if TYPE_CHECKING:
     from tuner.engine.ledger import Ledger
@@ -20,7 +20,7 @@ def baseline(ledger: Ledger) -> list[Pack]:
     common: Mapping[str, Value] = {
         "hidden_layers": 0,
         "optimizer": "adam",
-        "batch_size": 128,
+        "batch_size": min(128, ledger.cost.rows),
         "decay": "inverse_time",
         "decay_rate": 0.1,
     }
@@ -60,29 +60,36 @@ def confirmation(ledger: Ledger) -> list[Pack]:
 
 
 def refits(ledger: Ledger) -> list[Pack]:
-    """The winner, and the best baseline, once more on training and validation rows together."""
+    """The winner, and the best baseline, once more on training and validation rows together; what is left of that.
+
+    Where the winner's refit fails or diverges, the next best takes its place.
+    """
     chosen = [trial for trial in (winner(ledger), best_baseline(ledger)) if trial]
     packs = []
     for number, trial in enumerate(chosen):
+        if refit_name(trial) in ledger.trials:
+            continue
         repeats = _repeats(ledger, trial) or [trial]
         epochs = median_low(ledger.best_row(repeat.id).epoch for repeat in repeats)
         seed = seed_of(ledger.terms.seed, "refit", trial.id)
-        refit = Trial(f"refit-{trial.id}", number, seed, trial.params, Stage.REFIT, trial.id, f"refit of {trial.id}")
+        refit = Trial(refit_name(trial), number, seed, trial.params, Stage.REFIT, trial.id, f"refit of {trial.id}")
         reason = f"{trial.id} on training and validation rows for {epochs} epochs"
         packs.append(Pack(0, Stage.REFIT, 0, 0, epochs, (refit,), reason))
     return packs
 
 
+def refit_name(trial: Trial) -> str:
+    return f"refit-{trial.id}"
+
+
 def winner(ledger: Ledger) -> Trial | None:
     """The search trial with the lowest mean score on fresh seeds (of the search alone if none were confirmed).
 
-    The choice never looks at the holdout, so that the holdout's figures stay unbiased.
+    One whose refit failed loses its place to the next, unless all did. The choice never looks at the holdout, so
+    that the holdout's figures stay unbiased.
     """
-    confirmed = [ledger.trials[str(source)] for source in {repeat.source for repeat in ledger.ranked(Stage.CONFIRM)}]
-    if not confirmed:
-        ranked = ledger.ranked()
-        return ranked[0] if ranked else None
-    return min(confirmed, key=lambda trial: (fmean(_scores(ledger, trial)), ledger.score(trial.id), trial.number))
+    ranked = _candidates(ledger)
+    return next((trial for trial in ranked if not _refit_failed(ledger, trial)), ranked[0] if ranked else None)
 
 
 def best_baseline(ledger: Ledger) -> Trial | None:
@@ -96,7 +103,7 @@ def confirmed(ledger: Ledger, trial: Trial) -> dict[str, float | int] | None:
     if not repeats:
         return None
     rows = [ledger.best_row(repeat.id) for repeat in repeats]
-    figures: dict[str, float | int] = {"seeds": len(repeats)}
+    figures: dict[str, float | int] = {"seeds": len(repeats), "diverged_seeds": ledger.terms.seeds - len(repeats)}
     measured = {
         "val_loss": [row.val_loss for row in rows],
         "val_accuracy": [row.val_accuracy for row in rows],
@@ -108,6 +115,20 @@ def confirmed(ledger: Ledger, trial: Trial) -> dict[str, float | int] | None:
             figures[f"{name}_mean"] = fmean(values)
             figures[f"{name}_std"] = stdev(values) if len(values) > 1 else 0.0
     return figures
+
+
+def _candidates(ledger: Ledger) -> list[Trial]:
+    """What may win, best first."""
+    sources = {str(repeat.source) for repeat in ledger.ranked(Stage.CONFIRM)}
+    if not sources:
+        return ledger.ranked()[: max(ledger.terms.confirm, 1)]
+    found = [ledger.trials[source] for source in sources]
+    return sorted(found, key=lambda trial: (fmean(_scores(ledger, trial)), ledger.score(trial.id), trial.number))
+
+
+def _refit_failed(ledger: Ledger, trial: Trial) -> bool:
+    state, _, _ = ledger.states.get(refit_name(trial), (None, 0, ""))
+    return state in (State.FAILED, State.DIVERGED)
 
 
 def _repeats(ledger: Ledger, trial: Trial) -> list[Trial]:

@@ -26,6 +26,7 @@ class Storage:
         self._fs, root = fsspec.core.url_to_fs(self.uri)
         self._root = str(root).rstrip("/")
         self.is_local = "file" in _protocols(self._fs.protocol)
+        self.is_shared = "memory" not in _protocols(self._fs.protocol)  # by all processes
 
     def path(self, name: str) -> str:
         """The full path of `name`; ValueError if it would leave this folder."""

@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -36,7 +35,8 @@ class Assignment:
         self.snapshot = Snapshot.open(snapshots / created["snapshot"]["digest"])
         self.order_seed = seed_of(spec["search"]["seed"], "order")
         self.epoch_rows: int | None = spec["train"]["epoch_rows"]
-        self.keep_best = spec["objective"]["select"] == "best"
+        objective = spec["objective"]
+        self.keep_best: str | None = objective["metric"] if objective["select"] == "best" else None
         torch.set_num_threads(spec["resources"]["cpus_per_worker"])  # the order of sums depends on it
         self.device = torch.device("cuda" if spec["resources"]["gpus_per_worker"] > 0 else "cpu")
         with warnings.catch_warnings():
@@ -105,7 +105,7 @@ class PackRun:
             order_seed=given.order_seed,
             to_epoch=pack.to_epoch,
             epoch_rows=given.epoch_rows,
-            keep_best=given.keep_best and pack.stage in (Stage.BASELINE, Stage.CONFIRM),
+            keep_best=given.keep_best if pack.stage in (Stage.BASELINE, Stage.CONFIRM) else None,
         ):
             now = time.time()
             rows = [
@@ -121,11 +121,9 @@ class PackRun:
         if pack.stage is Stage.SEARCH:
             weights.save(sweep, pack.id, self._slots)
         holdout = {} if pack.stage is Stage.SEARCH else self._holdout()
-        self._write({"rows": rows_to_json(self._rows), "timings": self._timings, "holdout": holdout})
-
-    def give_up(self, error: Exception) -> None:
-        """Leaves the error as the pack's result."""
-        self._write({"error": f"{type(error).__name__}: {error}"})
+        result = {"rows": rows_to_json(self._rows), "timings": self._timings, "holdout": holdout}
+        result |= {"seconds": time.monotonic() - self._began, "host": socket.gethostname()}
+        sweep.write(result_name(pack.id), json.dumps(result, allow_nan=False).encode())
 
     def _slots_of(self, trials: Sequence[Trial], arrays: Arrays, states: weights.States) -> Slots:
         """The trials as slots: fresh ones at rung 0, else as the packs before left them."""
@@ -157,11 +155,6 @@ class PackRun:
             for file in sorted(Path(folder).iterdir()):
                 self._given.sweep.write(f"{MODEL_FOLDER}/{file.name}", file.read_bytes())
         self._given.sweep.write(f"{MODEL_FOLDER}/sample.json", (snapshot.directory / "sample.json").read_bytes())
-
-    def _write(self, result: dict[str, Any]) -> None:
-        seconds = time.monotonic() - self._began
-        result = {**result, "seconds": seconds, "host": socket.gethostname()}
-        self._given.sweep.write(result_name(self._pack.id), json.dumps(result, allow_nan=False).encode())
 
 
 def by_shape(trials: Sequence[Trial]) -> list[list[Trial]]:

@@ -12,6 +12,7 @@ from rich.text import Text
 from tuner.review.terminal import duration, table, text
 from tuner.search.space import Space, written
 
+FAILURES = 3  # of the commonest reasons
 SHOWN = 10  # rows of the leaderboard
 COLUMNS = 30
 AXES = 6  # searched hyperparameters in it, the most important ones
@@ -51,7 +52,6 @@ def describe_result(
     figures: Mapping[str, Any], leaderboard: Sequence[Mapping[str, Any]], unsent: str | None
 ) -> RenderableType:
     """Leaderboard, winner, the honest comparison on the holdout, and where the model is."""
-    spent = f"{figures['trials']} trials, {figures['epochs']} epochs, {duration(figures['seconds'])}"
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column()
@@ -65,12 +65,14 @@ def describe_result(
         facts.add_row("winner", f"{line}\n{params}\n")
         facts.add_row("holdout", f"{figures['verdict']}\n")
         facts.add_row("", table(figures["comparison"]))
+    for one in figures["failures"][:FAILURES]:
+        facts.add_row("failed", Text(f"{one['trials']} trials: {one['reason']}", style="yellow"))
     places = [place for place in (figures["model_uri"], figures["model_path"]) if place]
     facts.add_row("\nmodel", "\n" + ("\n".join(places) or "none"))
     if unsent:
         rest = f"`caviar resume {figures['sweep']}` sends the rest"
         facts.add_row("MLflow", Text(f"has not got everything yet; {rest}. {unsent}", style="yellow"))
-    lead = Text.assemble(("\nleaderboard  ", "bold"), spent)
+    lead = Text.assemble(("\nleaderboard  ", "bold"), f"{figures['spent']}, {duration(figures['seconds'])}")
     return Group(lead, _leaderboard(leaderboard), "", facts)
 
 

@@ -1,0 +1,178 @@
+"""Runs a sweep from wherever its journal stands to its end: trained, concluded, published."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from models.columns import DataError
+from tuner.data.snapshot import Snapshot
+from tuner.engine import build, status
+from tuner.engine.history import MODEL_FOLDER, History
+from tuner.engine.journal import Journal, JournalError
+from tuner.engine.publisher import Publisher
+from tuner.engine.result import figures, leaderboard, summary
+from tuner.engine.storage import Storage, StorageError
+from tuner.engine.sweep import Place, Show, load
+from tuner.spec import Spec
+from tuner.trial import Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tuner.engine.ledger import Ledger
+
+MACHINE_SECONDS = 600.0  # how long a cluster may take to start a machine that is large enough for a worker
+DRAIN_SECONDS = 60.0  # how long a finished sweep waits for MLflow before it says what is still to be sent
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """What a sweep found.
+
+    `figures` is the object that `run --json` prints, `leaderboard` the best trials as flat records, `trials` a
+    data frame with one row a trial, `unsent` says why MLflow has not got everything yet (None: it has).
+    """
+
+    figures: dict[str, Any]
+    leaderboard: list[dict[str, Any]]
+    trials: pd.DataFrame
+    unsent: str | None
+
+    @property
+    def sweep(self) -> str:
+        return str(self.figures["sweep"])
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = self.figures["best"]
+        return found
+
+
+def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepResult:
+    """Runs the sweep from wherever its journal stands to its end, and publishes it. Starts Ray if it must.
+
+    KeyboardInterrupt and errors leave a journal that the next call goes on from.
+    """
+    sweep = place.sweep(sweep_id)
+    _refuse_a_second_driver(sweep)
+    spec, ledger, history = load(sweep)
+    reporter = status.Reporter(sweep, sweep_id, spec.name, show)
+    reporter.resume(ledger)
+    concluded = history.concluded
+    if not concluded:
+        history.begin()  # before the publisher looks, for which an earlier interruption would be the end
+    with Publisher(sweep, spec.tracking.uri or place.tracking, _log(sweep)) as publisher:
+        try:
+            if not concluded:
+                _train(sweep_id, spec, place, history, reporter)
+                reporter.report(ledger, "running", "publish")
+                _conclude(sweep, ledger, history)
+            elif not history.ended:  # killed between its last two entries
+                history.write("ended", status=json.loads(sweep.read("result.json"))["status"], reason="")
+            result = _published(sweep, ledger, publisher)
+        except BaseException as error:
+            _abandon(history, ledger, reporter, error)
+            raise
+    if not concluded:
+        reporter.report(ledger, result.figures["status"], "done")
+    return result
+
+
+def _refuse_a_second_driver(sweep: Storage) -> None:
+    """The journal would stop one of two drivers, but perhaps the one that has been running for hours."""
+    found = status.read(sweep)
+    if found and found.status in status.ACTIVE and (found.host, found.pid) != (socket.gethostname(), os.getpid()):
+        raise JournalError(
+            f"sweep {found.sweep} is running on {found.host} (process {found.pid}). If that machine is gone, "
+            f"try again in {status.SILENT_SECONDS:.0f} seconds"
+        )
+
+
+def _train(sweep_id: str, spec: Spec, place: Place, history: History, reporter: status.Reporter) -> None:
+    if history.ledger.finished:
+        return
+    _require_snapshot(place.sweep(sweep_id), place)
+    from tuner.engine.connect import ray_cluster
+
+    with ray_cluster(place.home):
+        _train_on_ray(sweep_id, spec, place, history, reporter)
+
+
+def _require_snapshot(sweep: Storage, place: Place) -> None:
+    """Before Ray is started for nothing."""
+    try:
+        Snapshot.open(place.snapshots / Journal(sweep).read(1)["snapshot"]["digest"])
+    except DataError as error:
+        raise StorageError(f"the data that the sweep was begun on is gone: {error}") from error
+
+
+def _train_on_ray(sweep_id: str, spec: Spec, place: Place, history: History, reporter: status.Reporter) -> None:
+    from tuner.engine import driver  # imports ray, which reads its environment then
+
+    ledger = history.ledger
+
+    def observe(running: dict[str, Row]) -> None:
+        reporter.report(ledger, "running", running=running)
+
+    driver.run(
+        history,
+        {"sweep": place.sweep(sweep_id).uri, "snapshots": str(place.snapshots)},
+        place.home / "tune" / f"{sweep_id}-{os.getpid()}",
+        cpus=spec.resources.cpus_per_worker,
+        gpus=spec.resources.gpus_per_worker,
+        max_workers=spec.resources.max_workers,
+        patience=MACHINE_SECONDS if os.environ.get("RAY_ADDRESS") else 0.0,
+        deadline=time.time() + spec.budget.hours * 3600 - history.seconds if spec.budget.hours else None,
+        observe=observe,
+    )
+
+
+def _conclude(sweep: Storage, ledger: Ledger, history: History) -> None:
+    """Writes the result into the journal and beside it."""
+    created = Journal(sweep).read(1)
+    found = figures(ledger, created["snapshot"]["class_counts"])
+    exported = sweep.exists(f"{MODEL_FOLDER}/model.json")
+    result = {
+        "sweep": created["sweep"],
+        "status": "finished" if exported else "failed",
+        **found,
+        "seconds": history.seconds,
+        "model_path": sweep.path(MODEL_FOLDER) if exported else None,
+    }
+    sweep.write("result.json", json.dumps(result).encode())
+    history.write(
+        "result",
+        result={**result, "summary_markdown": summary(created["sweep"], result)},
+        model_dir=MODEL_FOLDER if exported else None,
+        leaderboard=leaderboard(ledger),
+    )
+    history.write("ended", status=result["status"], reason=found["reason"] or "")
+
+
+def _published(sweep: Storage, ledger: Ledger, publisher: Publisher) -> SweepResult:
+    """The result, once MLflow has it too or a minute has passed."""
+    where = publisher.wait(DRAIN_SECONDS)
+    result = json.loads(sweep.read("result.json"))
+    result |= {"parent_run_id": where.parent_run_id, "model_uri": where.model_uri}
+    return SweepResult(result, leaderboard(ledger), build.frame(ledger), where.error)
+
+
+def _abandon(history: History, ledger: Ledger, reporter: status.Reporter, error: BaseException) -> None:
+    """Notes why the run ends; where not even that can be written, the journal up to here still stands."""
+    ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+    try:
+        if not history.concluded:
+            history.write("ended", status=ended, reason=str(error) or ended)
+        reporter.report(ledger, ended)
+    except OSError:
+        return
+
+
+def _log(sweep: Storage) -> str | None:
+    local = sweep.local("tracking.log")
+    return str(local) if local else None
