@@ -5,32 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
-import pandas as pd
 from mlflow.entities import LoggedModelOutput
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model, ModelSignature
-from mlflow.types import ColSpec, Schema, TensorSpec
+from mlflow.models import Model
 
 import models
-from models.columns import Kind
-from models.features import Column, Encoder
+from models.features import Encoder
 from tuner.engine.storage import Storage
 from tuner.engine.tracking import served_model
+from tuner.engine.tracking.interface import example, signature
 from tuner.engine.tracking.store import MlflowStore
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
 
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "safetensors", "torch")
-TYPES = {Kind.NUMBER: "double", Kind.BOOLEAN: "boolean", Kind.DATETIME: "string", Kind.CATEGORY: "string"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +53,6 @@ def register(store: MlflowStore, origin: Origin, folder: Storage, name: str | No
         return f"models:/{model_id}", None
     number = _version(store, origin, name, model_id, digest)
     return f"models:/{name}/{number}", number
-
-
-def signature(encoder: Encoder, classes: Sequence[object]) -> ModelSignature:
-    """Raw columns in, one probability a class out. Missing values are welcome, except in booleans."""
-    inputs: list[ColSpec | TensorSpec] = [ColSpec(TYPES[column.kind], column.name) for column in encoder.columns]
-    outputs: list[ColSpec | TensorSpec] = [ColSpec("double", str(name)) for name in classes]
-    return ModelSignature(Schema(inputs), Schema(outputs))
-
-
-def example(encoder: Encoder) -> pd.DataFrame:
-    """Two typical rows, made from the encoding's own state, so that no record of the training data is published."""
-    return pd.DataFrame({column.name: [_typical(column)] * 2 for column in encoder.columns})
 
 
 def classifier_of(uri: str, model_uri: str) -> Classifier:
@@ -178,15 +163,3 @@ def _digest(directory: Path) -> str:
     for file in sorted(directory.iterdir()):
         found.update(file.name.encode() + b"\0" + file.read_bytes())
     return found.hexdigest()[:32]
-
-
-def _typical(column: Column) -> Any:
-    match column.kind:
-        case Kind.NUMBER:
-            return column.mean
-        case Kind.BOOLEAN:
-            return column.mean >= 0.5
-        case Kind.DATETIME:
-            return pd.Timestamp(column.mean, unit="s").isoformat()
-        case _:
-            return column.levels[0] if column.levels else "other"
