@@ -142,10 +142,10 @@ def _write(column: Column, series: pd.Series, out: NDArray[np.float32]) -> None:
     """Fills `out` [N, columns of `column`], which holds zeros."""
     series = _checked(column, series)
     if column.kind is Kind.CATEGORY:
-        codes, values = pd.factorize(series)
+        codes, found = pd.factorize(series)
         other = len(column.levels)
         places = {level: place for place, level in enumerate(column.levels)}
-        spelt = (next((places[text] for text in spellings(value) if text in places), other) for value in values)
+        spelt = (next((places[text] for text in spellings(value) if text in places), other) for value in found)
         table = np.array([*spelt, other + column.missing])
         out[np.arange(len(out)), table[codes]] = 1.0  # code -1, missing, is the last of the table
         return

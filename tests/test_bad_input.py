@@ -16,8 +16,8 @@ Run = Callable[..., str]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs `caviar run` on a spec in this process and returns what it says; checks that it started nothing."""
+def caviar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command in this process and returns what it says; checks that it refuses and started nothing."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
         {"a": rng.normal(size=600), "b": rng.choice(["x", "y"], 600), "label": rng.integers(0, 3, 600)}
@@ -26,16 +26,26 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CAVIAR_HOME", raising=False)
 
-    def call(spec: str, *options: str, code: int = 2) -> str:
-        Path("spec.yaml").write_text(spec)
-        monkeypatch.setattr(sys, "argv", ["caviar", "run", "spec.yaml", *options])
+    def call(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["caviar", *arguments])
         with pytest.raises(SystemExit) as ended:
             main()
-        assert ended.value.code == code
+        assert ended.value.code == 2
         assert not Path(".caviar/storage/sweeps").exists()
         said = capsys.readouterr().err
         assert "Traceback" not in said
         return said
+
+    return call
+
+
+@pytest.fixture
+def run(caviar: Run) -> Run:
+    """Runs `caviar run` on a spec."""
+
+    def call(spec: str, *options: str) -> str:
+        Path("spec.yaml").write_text(spec)
+        return caviar("run", "spec.yaml", *options)
 
     return call
 
@@ -54,6 +64,8 @@ GOOD = "name: s\ndata: {source: good.csv, target: label}\n"
         ("name: s\ndata: {source: good.csv, target: lable}\n", ["lable", "label"]),
         ("name: s\ndata: {source: missing.csv, target: label}\n", ["missing.csv"]),
         (GOOD + "train: {batch_size: 4096}\n", ["4,096", "rows"]),
+        (GOOD + "train: {batch_size: 128, epoch_rows: 100}\n", ["epoch_rows", "128", "100", "line 3"]),
+        (GOOD + "tracking: {register: a/b}\n", ["tracking.register", "'a/b'", "without any of /"]),
     ],
 )
 def test_a_wrong_spec_is_explained(run: Run, spec: str, words: list[str]) -> None:
@@ -98,6 +110,30 @@ def test_an_empty_file_is_named(run: Run) -> None:
 def test_storage_that_cannot_be_written_is_named(run: Run) -> None:
     Path("occupied").write_text("a file")
     assert "occupied" in run(GOOD, "--storage", "occupied/inside")
+
+
+@pytest.mark.parametrize("sweep", ["", "a/b", "../a", "a b", "a:1", "-a", ".a", "a" * 65])
+def test_an_id_is_checked_before_any_work(run: Run, sweep: str) -> None:
+    said = run(GOOD, f"--id={sweep}")
+    assert repr(sweep) in said
+    assert "letters, digits" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["ui", "--port", "99999999"], ["--port", "65535"]),
+        (["ui", "--port", "0"], ["--port"]),
+        (["list", "--storage", "/nonexistent"], ["no storage /nonexistent"]),
+        (["predict", "sweep", "good.csv", "--out", "nowhere/out.csv"], ["--out", "nowhere is no folder"]),
+        (["predict", "sweep", "good.csv", "--out", "."], ["--out", "directory"]),
+        (["status", ""], ["empty text"]),
+    ],
+)
+def test_a_wrong_option_is_explained(caviar: Run, arguments: list[str], words: list[str]) -> None:
+    said = caviar(*arguments)
+    for word in words:
+        assert word in said
 
 
 def test_an_override_is_checked_like_the_file(run: Run) -> None:

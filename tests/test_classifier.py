@@ -36,7 +36,7 @@ def trained(request: pytest.FixtureRequest) -> tuple[Classifier, Arrays, float]:
     X, labels = torch.from_numpy(encoder.transform(frame)), torch.tensor(y.to_numpy("int64"))
     data = Arrays(X, labels, 3, slice(0, 250), slice(250, 300))
     slots = Slots.start(list("ab"), [Config(seed, request.param, batch_size=25) for seed in (1, 2)], encoder.width, 3)
-    losses = [epoch[1].val_loss for epoch in train(slots, data, order_seed=0, to_epoch=20, keep_best=True)]
+    losses = [epoch[1].val_loss for epoch in train(slots, data, order_seed=0, to_epoch=20, keep_best="val_loss")]
     return Classifier(encoder, slots.best["b"], NAMES), data, min(losses)
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import yaml
 
 import tuner
 from tests.conftest import Home
+from tuner.spec import json_schema
 
 pytestmark = pytest.mark.ray
 
@@ -49,6 +51,20 @@ def test_check_says_what_would_be_searched(home: Home, spec: Path) -> None:
     said = home.caviar("check", str(spec)).stdout
     assert "18 trials over 7 axes" in said
     assert "64 columns" in said
+
+
+def test_check_counts_the_points_that_a_grid_has(home: Home, spec: Path) -> None:
+    """Momentum is nothing to sgd, so of 16 combinations 12 differ."""
+    train = (
+        "{learning_rate: {grid: [0.01, 0.03, 0.1, 0.3]}, optimizer: {choice: [sgd, momentum]}, batch_size: 64, "
+        "momentum: {grid: [0.9, 0.99]}, learning_rate_decay: {schedule: constant}}"
+    )
+    options = ["model={hidden_layers: 0}", f"train={train}", "search={sampler: grid, trials: 50}"]
+    overrides = [word for option in options for word in ("--set", option)]
+    done = home.caviar("check", str(spec), *overrides, "--json")
+    assert "12 trials over 3 axes" in done.stderr
+    assert json.loads(done.stdout)["trials"] == 12
+    assert home.answer("check", str(spec), *overrides, "--set", "search.trials=7")["trials"] == 7
 
 
 def test_run_answers_in_json(result: dict[str, Any]) -> None:
@@ -98,6 +114,30 @@ def test_predict_takes_raw_columns(home: Home, digits: Path, result: dict[str, A
     assert list(found)[:-1] == [str(digit) for digit in range(10)]
     assert np.allclose(found.iloc[:, :10].sum(axis=1), 1)
     assert (found["prediction"] == labels).mean() > 0.95
+
+
+def test_predict_answers_in_json(home: Home, digits: Path, result: dict[str, Any]) -> None:
+    with np.load(digits) as arrays:
+        np.savez(home.folder / "bare.npz", X=arrays["X"][:5])
+    home.caviar("predict", result["sweep"], "bare.npz", "--out", "bare.csv")
+    answer = home.answer("predict", result["sweep"], "bare.npz")
+    found = pd.read_csv(home.folder / "bare.csv", dtype={"prediction": str})
+    assert answer["classes"] == list(found)[:-1]
+    assert answer["predictions"] == found["prediction"].tolist()
+    assert np.array(answer["probabilities"]).tolist() == found.iloc[:, :10].to_numpy().tolist()
+
+
+def test_json_has_no_nan(home: Home, result: dict[str, Any]) -> None:
+    """A refit has no validation rows, so its validation losses are NaN."""
+    done = home.caviar("reproduce", result["sweep"], f"refit-{result['best']['trial']}", "--json")
+    answer = json.loads(done.stdout, parse_constant=pytest.fail)
+    assert answer["bitwise"]
+    assert set(answer["val_losses"]) == {None}
+
+
+def test_the_schema_and_the_version(home: Home) -> None:
+    assert home.answer("schema") == json.loads(home.caviar("schema").stdout) == json_schema()
+    assert home.caviar("--version").stdout == f"caviar {version('caviar')}\n"
 
 
 def test_reproduce_is_bitwise(home: Home, result: dict[str, Any]) -> None:
@@ -160,7 +200,9 @@ def test_a_running_sweep_is_not_driven_twice_and_survives_the_attempt(home: Home
     driver = home.start("run", str(spec), "--id", "twice", "--set", "search.trials=2000")
     status = home.folder / ".caviar/storage/sweeps/twice/status.json"
     wait_until(lambda: status.exists() and json.loads(status.read_text())["status"] == "running")
-    assert "is running on" in home.caviar("resume", "twice", code=3).stderr
+    said = home.caviar("resume", "twice", code=3).stderr
+    assert "is running on" in said
+    assert "caviar resume" not in said
     driver.send_signal(signal.SIGINT)
     assert driver.wait(60) == 130
     assert json.loads(status.read_text())["status"] == "interrupted"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
 import traceback
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -42,10 +44,34 @@ StorageUri = Annotated[
         show_envvar=False,
     ),
 ]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking",
+        help="Where MLflow is. [default: the sweep's, else $MLFLOW_TRACKING_URI, else the embedded one]",
+        metavar="URI",
+        show_default=False,
+    ),
+]
 SpecPath = Annotated[Path, typer.Argument(help="The spec, a YAML file.", metavar="SPEC")]
 SweepName = Annotated[
     str, typer.Argument(help="A sweep's id, its beginning, or a spec (its newest sweep).", metavar="SWEEP")
 ]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"caviar {version('caviar')}")
+        raise typer.Exit
+
+
+@app.callback()
+def frame(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """What stands before the command's name."""
 
 
 def main() -> None:
@@ -67,8 +93,10 @@ def main() -> None:
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """Prints the message on stderr and exits."""
-    print(message, file=sys.stderr, flush=True)
+    """Prints the message, without any password in it, on stderr and exits."""
+    from tuner.spec import masked
+
+    print(masked(message), file=sys.stderr, flush=True)
     if code == INTERRUPTED:  # threads of Ray that were stopped halfway have crashed an orderly exit
         sys.stdout.flush()
         os._exit(code)
@@ -82,8 +110,19 @@ def console(json_wanted: bool = False) -> Console:
 
 
 def answer(value: Any) -> None:
-    """Prints `value` as one line of JSON on stdout."""
-    print(json.dumps(value, default=str))
+    """Prints `value` as one line of JSON on stdout; JSON has no NaN and no infinity, so they become null."""
+    print(json.dumps(_finite(value), default=str, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+    return value
 
 
 def place(storage: str | None = None) -> Place:
@@ -91,30 +130,6 @@ def place(storage: str | None = None) -> Place:
     from tuner import api
 
     return api.place(storage)
-
-
-def find_sweep(text: str, where: Place) -> str:
-    """The sweep that `text` means: its id, the beginning of one id, or a spec file's newest sweep.
-
-    ValueError if there is none, or several.
-    """
-    names = where.storage.names("sweeps")
-    if text in names:
-        return text
-    prefix = text
-    if Path(text).is_file():
-        from tuner.spec import load
-
-        prefix = load(text).name + "-"
-        found = [name for name in names if name.startswith(prefix)][-1:]
-    else:
-        found = [name for name in names if name.startswith(prefix)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        newest = ", ".join(found[-1:-4:-1])
-        raise ValueError(f"sweep {text!r} could be any of {len(found)}, such as {newest}: write more of its id")
-    raise ValueError(f"no sweep {text!r} in {where.storage.uri}: `caviar list` shows those there are")
 
 
 def _as_interrupt(_signal: int, _frame: object) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.cli.app import Json, StorageUri, SweepName, answer, app, console, find_sweep, place
+from tuner.cli.app import Json, StorageUri, SweepName, TrackingUri, answer, app, console, place
+from tuner.cli.find import find_sweep, newest, tracking_of
 
 if TYPE_CHECKING:
     from tuner.engine.sweep import Place
@@ -22,6 +23,9 @@ def list_sweeps(storage: StorageUri = None, as_json: Json = False) -> None:
     from tuner.review.terminal import table
 
     where = place(storage)
+    folder = where.storage.local(".")
+    if storage and folder and not folder.is_dir():
+        raise ValueError(f"there is no storage {where.storage.uri}: check --storage (or CAVIAR_STORAGE)")
     found = [read(where.sweep(name)) for name in where.storage.names("sweeps")]
     sweeps = [
         {
@@ -68,7 +72,7 @@ def best(name: SweepName, storage: StorageUri = None, as_json: Json = False) -> 
     from tuner.review.terminal import table
 
     where = place(storage)
-    _, ledger, _ = load(where.sweep(find_sweep(name, where)), where)
+    _, ledger, _ = load(where.sweep(find_sweep(name, where)))
     rows = leaderboard(ledger)
     console(as_json).print(table(rows) if rows else "no trial has been evaluated yet")
     if as_json:
@@ -76,33 +80,43 @@ def best(name: SweepName, storage: StorageUri = None, as_json: Json = False) -> 
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000) -> None:
-    """Open the MLflow UI on this user's sweeps; ends with Ctrl-C."""
+def ui(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="The sweep to show, or a spec. [default: the newest]", metavar="SWEEP"),
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 5000,
+    storage: StorageUri = None,
+    tracking: TrackingUri = None,
+) -> None:
+    """Open the MLflow UI on this user's sweeps, or on one; ends with Ctrl-C."""
     from tuner.engine.tracking import ui_command
 
-    where = place()
-    command = ui_command(where.tracking, port)
+    where = place(storage)
+    sweep = None if name is None else find_sweep(name, where)
+    uri = tracking or (tracking_of(sweep, where) if sweep else where.tracking)
+    command = ui_command(uri, port)
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise ValueError(f"port {port} is taken: choose another one with --port")
-    print(f"MLflow is starting; in a few seconds: {_page(where, port)}", flush=True)
+    print(f"MLflow is starting; in a few seconds: http://127.0.0.1:{port}{_page(sweep, uri, where)}", flush=True)
     os.environ |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     os.execvp(command[0], command)  # noqa: S606  # no shell: a list made here
 
 
-def _page(where: Place, port: int) -> str:
-    """The address of the newest sweep's experiment; without its last part MLflow shows pages for language models."""
+def _page(sweep: str | None, tracking: str, where: Place) -> str:
+    """The page of the sweep's experiment (None: the newest one's); without it MLflow opens on language models."""
     from tuner.engine.publisher import published
 
-    newest = max(where.storage.names("sweeps"), key=lambda name: name[-20:], default=None)
-    experiment = published(where.sweep(newest)).experiment_id if newest else None
-    path = f"/#/experiments/{experiment}/runs?workflowType=machine_learning" if experiment else ""
-    return f"http://127.0.0.1:{port}{path}"
+    last = newest(where, tracking=tracking)
+    shown = sweep or (last.sweep if last else None)
+    experiment = published(where.sweep(shown)).experiment_id if shown else None
+    return f"/#/experiments/{experiment}/runs?workflowType=machine_learning" if experiment else ""
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of specs, for editors."""
+def schema(_: Json = False) -> None:
+    """Print the JSON Schema of specs, for editors; with --json or without."""
     from tuner.spec import json_schema
 
     answer(json_schema())

@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.cli.app import FAILED, Json, StorageUri, answer, app, console, fail, find_sweep, place
+from tuner.cli.app import FAILED, Json, StorageUri, TrackingUri, answer, app, console, fail, place
+from tuner.cli.find import find_sweep
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
+
+
+def _in_a_folder(out: Path | None) -> Path | None:
+    if out and not out.parent.is_dir():
+        raise typer.BadParameter(f"{out.parent} is no folder: make it, or write elsewhere")
+    return out
 
 
 @app.command()
@@ -23,22 +30,37 @@ def predict(
     data: Annotated[
         str, typer.Argument(help="Raw rows: csv, parquet, feather or npz; URIs and (quoted) globs too.", metavar="DATA")
     ],
-    out: Annotated[Path | None, typer.Option(help="CSV file to write. [default: stdout]", show_default=False)] = None,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV file to write. [default: stdout]", show_default=False, dir_okay=False, callback=_in_a_folder
+        ),
+    ] = None,
     storage: StorageUri = None,
+    tracking: TrackingUri = None,
+    as_json: Json = False,
 ) -> None:
     """Predict class probabilities for raw rows, as CSV: one column a class, then the most probable class."""
     import pandas as pd
 
+    from models.columns import Kind
     from tuner.data.source import read_rows
 
-    classifier = _classifier(model, storage)
-    rows = read_rows(data, [column.name for column in classifier.encoder.columns])
-    found = pd.DataFrame(classifier.predict_proba(rows), columns=[str(name) for name in classifier.classes])
-    found["prediction"] = found.idxmax(axis=1) if len(found) else ""
-    found.to_csv(out or sys.stdout, index=False)
+    classifier = _classifier(model, storage, tracking)
+    columns = classifier.encoder.columns
+    texts = [column.name for column in columns if column.kind in (Kind.CATEGORY, Kind.DATETIME)]
+    probabilities = classifier.predict_proba(read_rows(data, [column.name for column in columns], texts))
+    classes = [str(name) for name in classifier.classes]
+    predictions = [classes[place] for place in probabilities.argmax(axis=1)]
+    if out or not as_json:
+        table = pd.DataFrame(probabilities, columns=classes).assign(prediction=predictions)
+        table.to_csv(out or sys.stdout, index=False)
+    if as_json:
+        answer({"classes": classes, "probabilities": probabilities.tolist(), "predictions": predictions})
 
 
-def _classifier(model: str, storage: str | None) -> Classifier:
+def _classifier(model: str, storage: str | None, tracking: str | None) -> Classifier:
     """The registered model, or the one that a sweep exported."""
     from models.classifier import Classifier
     from tuner.engine.history import MODEL_FOLDER
@@ -47,7 +69,7 @@ def _classifier(model: str, storage: str | None) -> Classifier:
     if "://" in model or model.startswith(("models:", "runs:")):
         from tuner.engine.tracking import classifier_of
 
-        return classifier_of(where.tracking, model)
+        return classifier_of(tracking or where.tracking, model)
     sweep = where.sweep(find_sweep(model, where))
     with tempfile.TemporaryDirectory() as folder:
         names = sweep.names(MODEL_FOLDER)
@@ -63,6 +85,7 @@ def reproduce(
     run: Annotated[str, typer.Argument(help="A trial's MLflow run id, or a sweep.", metavar="RUN-or-SWEEP")],
     trial: Annotated[str | None, typer.Argument(help="With a sweep: the trial. [default: its winner]")] = None,
     storage: StorageUri = None,
+    tracking: TrackingUri = None,
     as_json: Json = False,
 ) -> None:
     """Train one trial again, alone, and compare its curve with the one it had in its pack."""
@@ -72,9 +95,9 @@ def reproduce(
     from tuner.engine.tracking import run_of
 
     where = place(storage)
-    recorded = run_of(where.tracking, run) if _is_run_id(run) else None
+    recorded = run_of(tracking or where.tracking, run) if _is_run_id(run) else None
     sweep = where.sweep(recorded.sweep if recorded else find_sweep(run, where))
-    _, ledger, _ = load(sweep, where)
+    _, ledger, _ = load(sweep)
     best = stages.winner(ledger)
     wanted = recorded.trial if recorded else trial or (best.id if best else "")
     if wanted not in ledger.rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,14 +22,15 @@ from tuner.cli.app import (
     app,
     console,
     fail,
-    find_sweep,
     place,
 )
+from tuner.cli.find import find_sweep
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tuner.engine.sweep import Place, SweepResult
+    from tuner.engine.execution import SweepResult
+    from tuner.engine.sweep import Place
     from tuner.spec import Spec
 
 
@@ -44,9 +46,30 @@ def check(spec: SpecPath, sets: Sets = None, storage: StorageUri = None, as_json
     out = console(as_json)
     _warn(loaded, out)
     out.print(describe_data(snapshot.description))
-    out.print(describe_space(loaded.space(), loaded.search.trials))
+    trials = _trials(loaded)
+    out.print(describe_space(loaded.space(), trials))
     if as_json:
-        answer({"name": loaded.name, "digest": snapshot.digest, "rows": snapshot.description["rows"]})
+        rows = snapshot.description["rows"]
+        answer({"name": loaded.name, "digest": snapshot.digest, "rows": rows, "trials": trials})
+
+
+def _trials(spec: Spec) -> int:
+    """How many trials a sweep can have: a grid has an end, which its sampler knows, as the ledger learns from it."""
+    from tuner.search import samplers
+
+    search = spec.search
+    if search.sampler != "grid":
+        return search.trials
+    grid = samplers.make(search.sampler, spec.space(), search.seed, search.trials, search.points)
+    return next((number for number in range(search.trials) if grid.ask(number) is None), search.trials)
+
+
+def _named(sweep_id: str | None) -> str | None:
+    from tuner.spec import NAME, NAME_RULE
+
+    if sweep_id is not None and not re.fullmatch(NAME, sweep_id):
+        raise typer.BadParameter(f"{sweep_id!r} must be {NAME_RULE}")
+    return sweep_id
 
 
 @app.command()
@@ -54,7 +77,9 @@ def run(
     spec: SpecPath,
     sets: Sets = None,
     storage: StorageUri = None,
-    sweep_id: Annotated[str | None, typer.Option("--id", help="The sweep's id. [default: name and time]")] = None,
+    sweep_id: Annotated[
+        str | None, typer.Option("--id", help="The sweep's id. [default: name and time]", callback=_named)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run a sweep on this machine (or on the Ray cluster in RAY_ADDRESS), from the spec to a registered model."""
@@ -85,14 +110,17 @@ def _warn(spec: Spec, out: Console) -> None:
 
 
 def _execute(sweep_id: str, where: Place, out: Console, as_json: bool) -> None:
-    from tuner.engine import sweep
+    from tuner.engine import execution
+    from tuner.engine.journal import JournalError
     from tuner.review.terminal import Progress
 
     try:
         with Progress(out) as progress:
-            result = sweep.execute(sweep_id, where, progress)
+            result = execution.execute(sweep_id, where, progress)
     except KeyboardInterrupt:
         fail(f"\ninterrupted; nothing is lost: caviar resume {sweep_id}", INTERRUPTED)
+    except JournalError as error:  # another driver has the sweep, or its journal is damaged: resuming is no answer
+        fail(str(error), FAILED)
     except OSError as error:
         fail(f"{error}\nnothing is lost: caviar resume {sweep_id}", FAILED)
     except ValueError as error:  # the input was checked before: this is no fault of the user's

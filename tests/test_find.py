@@ -1,0 +1,127 @@
+"""Which sweep a command means, and which MLflow: by id, its beginning or a spec; on made-up journals."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tuner.cli import main
+from tuner.cli.find import find_sweep
+from tuner.engine.journal import Journal
+from tuner.engine.storage import Storage
+from tuner.engine.sweep import Place
+
+OWN, SERVER = "sqlite:///own.db", "sqlite:////elsewhere/mlflow.db"
+SWEEPS = [  # id, name, seconds since 1970, MLflow
+    ("digits-20260102-000000-aaaa", "digits", 2.0, None),
+    ("digits-20260103-000000-bbbb", "digits", 1.0, None),  # made by a machine whose clock was late
+    ("mine", "digits", 3.0, SERVER),
+    ("digits-large-20260104-000000-cccc", "digits-large", 4.0, None),
+]
+Caviar = Callable[..., str]
+
+
+@pytest.fixture
+def where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A user's place with four sweeps in it, and a fifth that was killed while it was made."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CAVIAR_HOME", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", OWN)
+    place = Place(tmp_path, Storage(tmp_path / "storage"), OWN)
+    for sweep, name, time, uri in SWEEPS:
+        spec = {"name": name, "tracking": {"uri": uri, "register": None}}
+        Journal(place.sweep(sweep)).append(
+            {"kind": "created", "time": time, "sweep": sweep, "name": name, "spec": spec}
+        )
+    place.sweep("digits-20260109-000000-dddd").write("spec.yaml", b"name: digits")
+    for name in ("digits", "digits-large", "letters"):
+        Path(f"{name}.yaml").write_text(f"name: {name}\ndata: {{source: {name}.npz}}\n")
+    return place
+
+
+@pytest.fixture
+def caviar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Caviar:
+    """Runs the command in this process and returns what it says on stderr."""
+
+    def call(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["caviar", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 2
+        return capsys.readouterr().err
+
+    return call
+
+
+def test_a_spec_means_its_newest_sweep_whatever_that_is_called(where: Place) -> None:
+    assert find_sweep("digits.yaml", where) == "mine"
+    assert find_sweep("digits-large.yaml", where) == "digits-large-20260104-000000-cccc"
+    with pytest.raises(ValueError, match=r"has the name of letters\.yaml, 'letters': `caviar run letters\.yaml`"):
+        find_sweep("letters.yaml", where)
+
+
+def test_an_id_or_its_beginning_means_one_sweep(where: Place) -> None:
+    for text, sweep in (("mine", "mine"), ("m", "mine"), ("digits-20260103", SWEEPS[1][0]), ("digits-l", SWEEPS[3][0])):
+        assert find_sweep(text, where) == sweep
+    with pytest.raises(ValueError, match="could be any of 4, such as digits-large-20260104"):
+        find_sweep("digits-", where)
+    with pytest.raises(ValueError, match="no sweep 'sweep' in"):
+        find_sweep("sweep", where)
+    for text in ("", " "):
+        with pytest.raises(ValueError, match="not by an empty text"):
+            find_sweep(text, where)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "uri", "experiment"),
+    [
+        ([], OWN, "digits-large-20260104-000000-cccc"),
+        (["digits.yaml"], SERVER, "mine"),
+        (["digits-20260102"], OWN, "digits-20260102-000000-aaaa"),
+        (["--tracking", SERVER], SERVER, "mine"),
+        (["--tracking", "sqlite:///new.db"], "sqlite:///new.db", None),
+    ],
+)
+def test_the_ui_opens_where_the_sweep_is_shown(  # noqa: PLR0917
+    where: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    uri: str,
+    experiment: str | None,
+) -> None:
+    for sweep, *_ in SWEEPS:
+        cursor = f'{{"parent_run_id": null, "model_uri": null, "cursor": 0, "error": null, "experiment_id": "{sweep}"}}'
+        where.sweep(sweep).write("tracking.json", cursor.encode())
+    started: list[list[str]] = []
+    monkeypatch.setattr("tuner.engine.tracking.ui_command", lambda uri, port: ["mlflow", uri, str(port)])
+    monkeypatch.setattr(os, "execvp", lambda _, command: started.append(command))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    monkeypatch.setattr(sys, "argv", ["caviar", "ui", *arguments, "--port", port])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert started == [["mlflow", uri, port]]
+    said = capsys.readouterr().out
+    assert f"/#/experiments/{experiment}/" in said if experiment else "experiments" not in said
+
+
+@pytest.mark.parametrize("arguments", [["predict", "models:/digits@champion", "rows.csv"], ["reproduce", "0" * 32]])
+def test_what_names_no_sweep_is_looked_for_in_the_users_mlflow_or_the_one_named(
+    where: Place, caviar: Caviar, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    def ask(uri: str, _: str) -> None:
+        raise ValueError(f"asked {uri}")
+
+    monkeypatch.setattr("tuner.engine.tracking.classifier_of", ask)
+    monkeypatch.setattr("tuner.engine.tracking.run_of", ask)
+    assert f"asked {OWN}" in caviar(*arguments)
+    assert f"asked {SERVER}" in caviar(*arguments, "--tracking", SERVER)
+    assert "asked http://me:***@host" in caviar(*arguments, "--tracking", "http://me:hush@host")
