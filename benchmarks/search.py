@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuner.engine import driver, sweep
+from tuner.engine import sweep
 from tuner.engine.journal import Entry, Journal
 from tuner.engine.publisher import Publisher
 from tuner.engine.status import Reporter
@@ -59,11 +59,13 @@ class Searched:
 
 def search(spec: Mapping[str, Any], home: Path, name: str, tracking: str | None = None) -> Searched:
     """Runs the spec's sweep on the Ray that this process is connected to, published to `tracking` if that is given."""
+    from tuner.engine import driver  # imports ray, which reads its environment then
+
     place = Place(home, Storage(home / "storage"), tracking or "")
     wanted = from_mapping({**spec, "resources": {"max_workers": WORKERS}})
     made = sweep.create(wanted, place, name)
     storage = place.sweep(made)
-    _, ledger, history = sweep.load(storage, place)
+    _, ledger, history = sweep.load(storage)
     reporter = Reporter(storage, made, wanted.name, lambda _: None)
     history.begin()
     with (
@@ -76,6 +78,7 @@ def search(spec: Mapping[str, Any], home: Path, name: str, tracking: str | None 
             cpus=1,
             gpus=0,
             max_workers=WORKERS,
+            patience=0.0,
             deadline=None,
             observe=lambda running: reporter.report(ledger, "running", running=running),
         )
