@@ -9,4 +9,7 @@ NAMES = (
     "flights_vs_peers",
     "packing",
     "overhead",
+    "mlflow_cost",
+    "start",
+    "scale_data",
 )

@@ -1,26 +1,28 @@
-"""Runs benchmarks one after the other: `python -m benchmarks [--quick] [NAME ...]`, or --readme.
+"""Runs benchmarks one after the other: `python -m benchmarks [--quick] [NAME ...]`, or --pages.
 
-Writes benchmarks/results.json and benchmarks/RESULTS.md; benchmarks that were not asked for keep their results there.
-Quick runs write nothing: they must not replace figures that mean something.
+Writes benchmarks/results.json, and from it benchmarks/RESULTS.md and the table in README.md; benchmarks that were not
+asked for keep their results there. Quick runs write nothing: they must not replace figures that mean something.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 
 from benchmarks import NAMES
-from benchmarks.harness import Result, machine, versions
+from benchmarks.harness import Result, Tree, machine, versions
 from benchmarks.report import into_readme, readme_table, results_page
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results.json"
+RESULTS, PAGE, README = HERE / "results.json", HERE / "RESULTS.md", HERE.parent / "README.md"
+LIMIT_SECONDS = 1200.0  # none may take longer; all together take less than half an hour
 
 
 def main() -> int:
@@ -28,13 +30,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"default: all of {', '.join(NAMES)}")
     parser.add_argument("--quick", action="store_true", help="small sizes: whether all of it works")
-    parser.add_argument("--readme", action="store_true", help="put the table of figures into README.md; run nothing")
+    parser.add_argument("--pages", action="store_true", help="write the pages from results.json again; run nothing")
     given = parser.parse_args()
     unknown = sorted(set(given.names) - set(NAMES))
     if unknown:
         parser.error(f"no benchmark {unknown[0]!r}; there are {', '.join(NAMES)}")
-    if given.readme:
-        into_readme(HERE.parent / "README.md", readme_table(json.loads(RESULTS.read_text(encoding="utf-8"))))
+    if given.pages:
+        if not RESULTS.exists():
+            parser.error(f"there is no {RESULTS} yet: run `make bench`")
+        save({})
         return 0
     results = run_all(given.names or NAMES, given.quick)
     if not given.quick:
@@ -46,16 +50,34 @@ def run_all(names: Sequence[str], quick: bool) -> dict[str, Result]:
     """Runs the benchmarks and prints a sentence each; one that fails doesn't keep the others from running."""
     results: dict[str, Result] = {}
     for name in names:
-        module, clock = import_module(f"benchmarks.{name}"), time.perf_counter()
+        clock = time.perf_counter()
         began = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine(), "versions": versions()}
         try:
-            results[name] = module.run(quick)
-            print(f"{name}: {module.sentence(results[name])}", flush=True)
+            results[name], told = run_one(name, quick)
+            print(f"{name}: {told}", flush=True)
         except Exception as error:
             results[name] = {"failed": f"{type(error).__name__}: {error}"}
             print(f"{name} failed: {error}", file=sys.stderr, flush=True)
         results[name] |= {"seconds_in_all": round(time.perf_counter() - clock, 1), **began}
     return results
+
+
+def run_one(name: str, quick: bool) -> tuple[Result, str]:
+    """The result of one benchmark and its sentence; a process of its own, because Ray keeps settings for a process."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as told, tempfile.TemporaryFile("w+", encoding="utf-8") as bad:
+        command = [sys.executable, "-m", f"benchmarks.{name}", *(["--quick"] if quick else [])]
+        process = subprocess.Popen(command, cwd=HERE.parent, stdout=told, stderr=bad)
+        try:
+            process.wait(LIMIT_SECONDS)
+        except BaseException:
+            Tree(process.pid).end()
+            raise
+        for stream in (told, bad):
+            stream.seek(0)
+        if process.returncode:
+            raise RuntimeError(bad.read()[-3000:])
+        result, sentence = told.read().splitlines()[-2:]
+    return json.loads(result), sentence
 
 
 def save(results: Mapping[str, Result]) -> None:
@@ -64,7 +86,8 @@ def save(results: Mapping[str, Result]) -> None:
     merged = {**before, **results}
     ordered = {name: merged[name] for name in NAMES if name in merged}
     RESULTS.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
-    (HERE / "RESULTS.md").write_text(results_page(ordered), encoding="utf-8")
+    PAGE.write_text(results_page(ordered), encoding="utf-8")
+    into_readme(README, readme_table(ordered))
 
 
 if __name__ == "__main__":

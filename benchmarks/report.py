@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.harness import Result
 
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+PAGE = "[benchmarks/RESULTS.md](benchmarks/RESULTS.md)"
 
 
 def results_page(results: Mapping[str, Result]) -> str:
@@ -27,12 +28,12 @@ def results_page(results: Mapping[str, Result]) -> str:
 
 
 def readme_table(results: Mapping[str, Result]) -> str:
-    """The goals of all benchmarks and what was measured, and on what."""
+    """The goals of all benchmarks, what was measured, on what and when."""
     rows = [
         {"benchmark": f"`{name}`", **told(one)} for name, result in results.items() for one in result.get("goals", [])
     ]
-    where = dict.fromkeys(machine_of(result) for result in results.values())
-    return "\n".join([*markdown(rows), "", f"Measured on {'; and on '.join(where)}."])
+    where = dict.fromkeys(f"{machine_of(result)} ({result['date']})" for result in results.values())
+    return "\n".join([*markdown(rows), "", f"Measured on {'; and on '.join(where)}. More: {PAGE}."])
 
 
 def measured_on(result: Result) -> str:
@@ -52,7 +53,7 @@ def machine_of(result: Result) -> str:
 
 def told(one: Mapping[str, object]) -> dict[str, str]:
     """A goal in words."""
-    return {"goal": str(one["goal"]), "measured": str(one["measured"]), "met": "yes" if one["met"] else "**no**"}
+    return {"goal": str(one["goal"]), "measured": str(one["measured"]), "": "met" if one["met"] else "**missed**"}
 
 
 def markdown(records: Sequence[Mapping[str, object]]) -> list[str]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 
@@ -16,7 +19,20 @@ import psutil
 import pytest
 import torch
 
-from benchmarks import NAMES, flights_vs_peers, harness, overhead, packing, sweep_vs_peers
+from benchmarks import (
+    NAMES,
+    flights_vs_peers,
+    harness,
+    mlflow_cost,
+    mlflow_server,
+    overhead,
+    packing,
+    scale_data,
+    start,
+    sweep_vs_peers,
+)
+from benchmarks import __main__ as command
+from benchmarks.__main__ import RESULTS
 from benchmarks.contest import Contest, write_rows
 from benchmarks.flights_vs_peers import Season
 from benchmarks.harness import Result, measure
@@ -24,7 +40,9 @@ from benchmarks.peers.task import Answer
 from benchmarks.report import BEGIN, END, into_readme, readme_table, results_page
 from benchmarks.sweep_vs_peers import Round
 from tuner.engine import build
+from tuner.engine.journal import rows_to_json
 from tuner.spec import from_mapping
+from tuner.trial import Row
 
 BUSY = "import time\nwhile time.process_time() < 1.0: pass\n"
 
@@ -55,15 +73,40 @@ def nothing(_: Path) -> Result:
     return overhead.measure((6, 12), 4, (60, 200))
 
 
+def publishing(_: Path) -> Result:
+    result = mlflow_cost.measure(4, 1, epochs=1)
+    (off,), (on,) = result["cpu_seconds"]["off"], result["cpu_seconds"]["on"]
+    assert off < 0.2, "the only child that ends during a search is the publisher"
+    assert on > 1, "which imports mlflow"
+    assert result["requests"]["POST /api/2.0/mlflow/runs/create"] == 6, "the sweep, four trials, and the winner again"
+    assert result["lost"] == 0 < result["metrics"]
+    return result
+
+
+def starting(_: Path) -> Result:
+    result = start.measure(1)
+    created, handed_out, trained = (seconds for (seconds,) in result["run"].values())
+    assert max(result["help"]) < created < handed_out < trained
+    return result
+
+
+def rows(_: Path) -> Result:
+    return scale_data.measure({2_000: 3, 20_000: 2})
+
+
 TINY: dict[str, Callable[[Path], Result]] = {
     "sweep_vs_peers": sweep,
     "flights_vs_peers": flights,
     "packing": shapes,
     "overhead": nothing,
+    "mlflow_cost": publishing,
+    "start": starting,
+    "scale_data": rows,
 }
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("ray_address")  # Ray takes its token once a process; commands start one of their own
 @pytest.mark.parametrize("name", TINY)
 def test_benchmark_runs_and_tells_its_result(name: str, tmp_path: Path) -> None:
     result = TINY[name](tmp_path)
@@ -139,13 +182,103 @@ def test_answer_keeps_improvements_in_order_of_time() -> None:
     assert (answer.best, answer.epochs) == (0.4, 6)
 
 
+def test_counts_the_numbers_that_mlflow_lacks_or_has_otherwise(tmp_path: Path) -> None:
+    nan = float("nan")
+    row, diverged = Row("t0001", 2, 0.5, 0.25, 0.9, 0.1, 7.0), Row("t0002", 1, nan, nan, nan, 0.1, 7.0)
+    entries = [{"kind": kind, "rows": rows_to_json([row, diverged])} for kind in ("rows", "done")]
+    database = tmp_path / "mlflow.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE tags (run_uuid, key, value)")
+        connection.execute("CREATE TABLE metrics (run_uuid, key, step, value)")
+        connection.executemany("INSERT INTO tags VALUES (?, 'caviar.trial', ?)", [("a", "t0001"), ("b", "t0002")])
+        logged = [("a", "train_loss", 2, 0.5), ("a", "val_loss", 2, 0.26), ("a", "val_accuracy", 1, 0.9)]
+        rates = [("a", "learning_rate", 2, 0.1), ("b", "learning_rate", 1, 0.1)]
+        connection.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?)", [*logged, *rates])
+        connection.commit()
+    assert mlflow_cost.compare(entries, database) == (5, 2), "another value, and another epoch"
+
+
+def test_counts_requests_but_looks_at_health() -> None:
+    log = (
+        'INFO:  127.0.0.1:1 - "GET /health HTTP/1.1" 200 OK\n'
+        'INFO:  127.0.0.1:1 - "GET /api/2.0/mlflow/runs/get?run_id=7 HTTP/1.1" 200 OK\n'
+        f'INFO:  127.0.0.1:1 - "PUT /api/2.0/mlflow-artifacts/artifacts/1/{"ab" * 16}/a.txt HTTP/1.1" 200 OK\n'
+        f'INFO:  127.0.0.1:1 - "PUT /api/2.0/mlflow-artifacts/artifacts/1/{"cd" * 16}/a.txt HTTP/1.1" 500 Oh no\n'
+    )
+    artifact = "PUT /api/2.0/mlflow-artifacts/artifacts/1/ID/a.txt"
+    assert mlflow_server.routes(log) == {"GET /api/2.0/mlflow/runs/get": 1, artifact: 2}
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="elsewhere it is the unique set size")
+def test_own_memory_is_without_mapped_files(tmp_path: Path) -> None:
+    np.save(tmp_path / "mapped.npy", np.ones(100 * 2**20, dtype=np.uint8))
+    code = (
+        f"import numpy\nmapped = numpy.load({str(tmp_path / 'mapped.npy')!r}, mmap_mode='r')\n"
+        "held = bytearray(b'x') * (60 * 2**20)\nprint(mapped.sum(), flush=True)\ninput()"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert int(process.stdout.readline()) == 100 * 2**20
+        own = scale_data.own_memory(process.pid) / 2**20
+        resident = psutil.Process(process.pid).memory_info().rss / 2**20
+        process.communicate("\n")
+    assert 60 < own < 100
+    assert resident > 160
+
+
+def test_readme_has_the_figures_of_the_results() -> None:
+    readme = (Path(harness.__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    block = readme.partition(BEGIN)[2].partition(END)[0].strip()
+    assert block, "the README must have the lines between which `python -m benchmarks` puts its table"
+    if RESULTS.exists():
+        results = json.loads(RESULTS.read_text(encoding="utf-8"))
+        assert block == readme_table(results), "run `python -m benchmarks --pages`"
+        assert (RESULTS.parent / "RESULTS.md").read_text(encoding="utf-8") == results_page(results)
+
+
+def test_results_of_other_benchmarks_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"{BEGIN}\n{END}\n")
+    for name, place in (("RESULTS", "results.json"), ("PAGE", "RESULTS.md"), ("README", "README.md")):
+        monkeypatch.setattr(command, name, tmp_path / place)
+    known = {"machine": harness.machine(), "versions": harness.versions(), "seconds_in_all": 1.0}
+    old = {"failed": "in May", "date": "2026-05-01", **known}
+    goal = harness.goal("`caviar --help` in at most 0.3 s", "0.20 s", met=True)
+    new = {"failed": "in June", "goals": [goal], "date": "2026-06-01", **known}
+    command.save({"start": old, "scale_data": old})
+    command.save({"start": new})
+    saved = json.loads((tmp_path / "results.json").read_text())
+    assert [saved[name]["date"] for name in ("start", "scale_data")] == ["2026-06-01", "2026-05-01"]
+    assert "in May" in (tmp_path / "RESULTS.md").read_text()
+    assert "0.20 s | met |" in readme.read_text()
+    assert "2026-06-01" in readme.read_text()
+
+
+def test_quick_runs_replace_no_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "save", lambda _: pytest.fail("a quick run was saved"))
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--quick", "packing"])
+    assert command.main() == 0
+
+
+def test_one_that_fails_does_not_keep_the_others_from_running(capsys: pytest.CaptureFixture[str]) -> None:
+    results = command.run_all(["nothing_such", "packing"], quick=True)
+    assert "No module named benchmarks.nothing_such" in results["nothing_such"]["failed"]
+    assert results["packing"]["goals"]
+    assert "packing: " in capsys.readouterr().out
+
+
 def test_readme_table_goes_between_the_markers(tmp_path: Path) -> None:
-    measured = {"machine": harness.machine(), "goals": [harness.goal("10 times as fast", "12 times", met=True)]}
+    measured = {
+        "machine": harness.machine(),
+        "date": "2026-01-01",
+        "goals": [harness.goal("10 times as fast", "12 times", met=True)],
+    }
     readme = tmp_path / "README.md"
     readme.write_text(f"# Caviar\n{BEGIN}\nold\n{END}\nrest\n")
     into_readme(readme, readme_table({"sweep_vs_peers": measured}))
     text = readme.read_text()
-    assert "| `sweep_vs_peers` | 10 times as fast | 12 times | yes |" in text
+    assert "| `sweep_vs_peers` | 10 times as fast | 12 times | met |" in text
     assert "old" not in text
     assert text.endswith("rest\n")
     readme.write_text("# Caviar\n")
