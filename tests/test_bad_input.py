@@ -57,12 +57,12 @@ GOOD = "name: s\ndata: {source: good.csv, target: label}\n"
     ("spec", "words"),
     [
         (GOOD + "train: {learning_rat: 0.1}\n", ["learning_rat", "learning_rate", "line 3"]),
-        (GOOD + "train: {learning_rate: {uniform: [1, 0.1]}}\n", ["learning_rate", "low"]),
+        (GOOD + "train: {learning_rate: {uniform: [1, 0.1]}}\n", ["learning_rate", "low must be below high"]),
         (GOOD + "train: {learning_rate: {log_uniform: [0, 1]}}\n", ["learning_rate", "above 0"]),
         (GOOD + "train: {momentum: {one_minus_log_uniform: [0.9, 1]}}\n", ["momentum", "below 1"]),
-        (GOOD + "train: {batch_size: {grid: []}}\n", ["batch_size", "grid"]),
+        (GOOD + "train: {batch_size: {grid: []}}\n", ["batch_size", "grid []: needs at least one value"]),
         ("name: s\ndata: {source: good.csv, target: lable}\n", ["lable", "label"]),
-        ("name: s\ndata: {source: missing.csv, target: label}\n", ["missing.csv"]),
+        ("name: s\ndata: {source: missing.csv, target: label}\n", ["missing.csv", "none matches"]),
         (GOOD + "train: {batch_size: 4096}\n", ["4,096", "rows"]),
         (GOOD + "train: {batch_size: 128, epoch_rows: 100}\n", ["epoch_rows", "128", "100", "line 3"]),
         (GOOD + "tracking: {register: a/b}\n", ["tracking.register", "'a/b'", "without any of /"]),
@@ -76,7 +76,7 @@ def test_a_wrong_spec_is_explained(run: Run, spec: str, words: list[str]) -> Non
 
 def test_all_errors_come_at_once(run: Run) -> None:
     said = run("nme: s\ndata: {source: good.csv, target: label}\ntrain: {momentum: 1.5}\nsearch: {trials: 0}\n")
-    for word in ("nme", "name", "momentum", "trials"):
+    for word in ("nme: unknown", "name: missing", "momentum: must be", "trials: must be"):
         assert word in said
 
 
@@ -84,10 +84,10 @@ def test_all_errors_come_at_once(run: Run) -> None:
     ("change", "words"),
     [
         (lambda frame: frame.assign(label=1), ["two classes", "label"]),
-        (lambda frame: frame.assign(label=[*[0, 1] * 299, 0, 2]), ["class", "2"]),
+        (lambda frame: frame.assign(label=[*[0, 1] * 299, 0, 2]), ["every class", "'2' (1 rows)"]),
         (lambda frame: frame.assign(label=[np.inf, *[0, 1] * 299, 0]), ["finite", "label"]),
         (lambda frame: frame.assign(a=np.nan), ["'a'", "has none"]),
-        (lambda frame: frame.iloc[:0], ["rows", "none"]),
+        (lambda frame: frame.iloc[:0], ["must have rows", "good.csv"]),
     ],
     ids=["one class", "class only in the holdout", "infinite label", "all missing", "no rows"],
 )
@@ -104,7 +104,7 @@ def test_unusable_data_are_explained(
 
 def test_an_empty_file_is_named(run: Run) -> None:
     Path("good.csv").write_bytes(b"")
-    assert "good.csv" in run(GOOD)
+    assert "good.csv: a file must hold data" in run(GOOD)
 
 
 def test_storage_that_cannot_be_written_is_named(run: Run) -> None:

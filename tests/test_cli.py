@@ -18,10 +18,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 
 import tuner
+from models.classifier import Classifier
+from models.features import Encoder
+from models.inference import Inference
+from models.layout import Layout
 from tests.conftest import Home
+from tuner.cli import main
 from tuner.spec import json_schema
 
 pytestmark = pytest.mark.ray
@@ -125,6 +131,29 @@ def test_predict_answers_in_json(home: Home, digits: Path, result: dict[str, Any
     assert answer["classes"] == list(found)[:-1]
     assert answer["predictions"] == found["prediction"].tolist()
     assert np.array(answer["probabilities"]).tolist() == found.iloc[:, :10].to_numpy().tolist()
+
+
+def test_predict_reads_texts_as_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A CSV file with nothing but digits in a column of texts."""
+    codes = pd.DataFrame({"code": ["1", "02", "AA"]})
+    encoder = Encoder.fit(codes, ["code"])
+    layout = Layout(encoder.width, (), 2, batch_norm=False)
+    classifier = Classifier(encoder, Inference(layout, torch.arange(1.0, layout.length + 1)[None], "relu", 2), "ab")
+    monkeypatch.setattr("tuner.engine.tracking.classifier_of", lambda *_: classifier)
+    codes.head(2).to_csv(tmp_path / "rows.csv", index=False)
+    monkeypatch.setattr(sys, "argv", ["caviar", "predict", "models:/x/1", str(tmp_path / "rows.csv"), "--json"])
+    with pytest.raises(SystemExit):
+        main()
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["probabilities"] == classifier.predict_proba(codes)[:2].tolist()
+
+
+def test_a_home_without_sweeps_is_no_error(home: Home) -> None:
+    new = Home(home.folder, {**home.env, "CAVIAR_HOME": "new"})
+    assert "no sweeps in" in new.caviar("list").stdout
+    assert new.answer("list") == {"sweeps": []}
 
 
 def test_json_has_no_nan(home: Home, result: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import pyarrow.feather
 import pytest
 
 from models.features import DataError
+from tests.test_spec import SECRETS
 from tuner.data.database import hide_secrets
 from tuner.data.source import describe_source, read, read_rows
 
@@ -217,6 +218,9 @@ def test_passwords_never_show(tmp_path: Path) -> None:
     assert hide_secrets("postgresql://me@db/x?sslpassword=hush&a=b") == "postgresql://me@db/x?sslpassword=***&a=b"
     odbc = "mssql+pyodbc://?odbc_connect=DRIVER={ODBC Driver 18};UID=me;PWD=hush;"
     assert hide_secrets(odbc) == "mssql+pyodbc://?odbc_connect=***"
+    for template in SECRETS:
+        assert "hush" in template.format("hush")
+        assert "hush" not in hide_secrets(template.format("hush"))
     assert hide_secrets("data/*.parquet") == "data/*.parquet"
     assert describe_source(("s3://key:secret@bucket/a", "b"), None) == "s3://key:***@bucket/a, b"
     with pytest.raises(DataError) as caught:

@@ -605,13 +605,13 @@ class TestProblems:
 
     @pytest.mark.parametrize("template", SECRETS)
     def test_none_shows_a_password(self, template: str) -> None:
-        url = template.format("hush-hush")
-        text = f"name: a\ndata: {{source: a.npz, sql: 'for my dear colleagues, to whom it may concern: {url}'}}"
+        url = template.format("hush" * 20)  # so long that shortened values end within it
+        text = f"name: a\ndata: {{source: a.npz, sql: '{url}'}}"
         for overrides in ([], [f"data.sql.urll={url}"], [f"data.sql={url}"]):
             with pytest.raises(SpecError) as caught:
                 parse(text, overrides)
             assert "hush" not in str(caught.value)
-            assert "***" in str(caught.value) or not overrides
+            assert "***" in str(caught.value)
 
     def test_a_bomb_of_aliases_is_harmless(self) -> None:
         bomb = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40))

@@ -84,6 +84,7 @@ def test_a_writer_killed_at_any_moment_leaves_whole_entries(tmp_path: Path) -> N
         os.kill(writer.pid, 9)
         writer.join()
     entries = list(Journal(Storage(tmp_path)).entries())
+    assert entries
     assert [number for number, _ in entries] == list(range(1, len(entries) + 1))
     assert len(entries) > 5
     assert all(len(json.dumps(entry)) > 100_000 for _, entry in entries)
