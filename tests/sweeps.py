@@ -49,13 +49,15 @@ def rows(pack: Pack) -> list[Row]:
     return [row(t.id, t.number, epoch) for t in pack.trials for epoch in range(pack.from_epoch + 1, pack.to_epoch + 1)]
 
 
-def entries(trials: int, size: int, sweep: str = "flights-1", model: bool = False) -> Iterator[dict[str, Any]]:
+def entries(
+    trials: int, size: int, sweep: str = "flights-1", model: bool = False, uid: str | None = None
+) -> Iterator[dict[str, Any]]:
     """A whole sweep: rungs at 1 and 3 epochs, packs of `size`, a third promoted, a refit, and the result."""
     spec = {"name": "flights", "search": {"sampler": "random", "trials": trials}, "tracking": {"register": "delays"}}
     snapshot = {"digest": "d" * 32, "rows": 40, "classes": ["a", "b"], "splits": {"train": [0, 40]}, "source": "x.csv"}
     yield {
-        "kind": "created", "sweep": sweep, "name": "flights", "spec": spec, "spec_yaml": "name: flights\n",
-        "snapshot": snapshot,
+        "kind": "created", "sweep": sweep, "uid": uid or f"uid of {sweep}", "name": "flights",
+        "spec": spec, "spec_yaml": "name: flights\n", "snapshot": snapshot,
     }  # fmt: skip
     yield {"kind": "attempt", "host": "here"}
     number = 0
@@ -94,12 +96,14 @@ def entries(trials: int, size: int, sweep: str = "flights-1", model: bool = Fals
     yield {"kind": "ended", "status": "finished", "reason": ""}
 
 
-def write(folder: Path, trials: int, size: int, *, sweep: str = "flights-1", model: bool = False) -> Storage:
+def write(
+    folder: Path, trials: int, size: int, *, sweep: str = "flights-1", model: bool = False, uid: str | None = None
+) -> Storage:
     """The whole journal (and the winner) in `folder`."""
     storage = Storage(folder)
     if model:
         classifier().save(folder / "model")
-    append(Journal(storage), entries(trials, size, sweep, model))
+    append(Journal(storage), entries(trials, size, sweep, model, uid))
     return storage
 
 

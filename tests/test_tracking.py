@@ -25,15 +25,18 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.protos import databricks_pb2
 
 from tests import sweeps
 from tuner.engine import tracking
 from tuner.engine.journal import Journal
 from tuner.engine.storage import Storage
+from tuner.engine.tracking.embedded import prepare
 from tuner.engine.tracking.projection import PARENT, Projection
 from tuner.engine.tracking.publisher import publish
 from tuner.engine.tracking.runs import Measure
-from tuner.engine.tracking.store import MlflowStore, prepare
+from tuner.engine.tracking.store import MlflowStore
 from tuner.trial import State
 
 ROOT = Path(__file__).parent.parent
@@ -88,6 +91,12 @@ def assert_complete(uri: str, trials: int, sweep: str = "flights-1") -> dict[str
         assert run.data.params["learning_rate"] == str(0.1 / (number + 1))
         assert run.data.params["seed"] == str(2**62 + number)
     assert found[""].info.status == "FINISHED"
+    return found
+
+
+def cursor_of(folder: Path) -> dict[str, Any]:
+    """What lies beside the journal of the sweep in `folder`."""
+    found: dict[str, Any] = json.loads((folder / "sweep" / "tracking.json").read_text())
     return found
 
 
@@ -217,9 +226,9 @@ def test_kills_of_the_publisher_at_any_moment(tmp_path: Path, uri: str) -> None:
 def test_runs_made_just_before_a_kill_are_taken_over(tmp_path: Path, uri: str) -> None:
     store = MlflowStore(uri)
     experiment = store.experiment("flights")
-    parent = store.create(experiment, "flights-1", {"caviar.sweep": "flights-1"}, sweeps.START, None)
-    child = {"caviar.sweep": "flights-1", "caviar.trial": "t0000"}
-    store.create(experiment, "t0000", child, sweeps.START, parent)
+    own = {"caviar.sweep": "flights-1", "caviar.uid": "uid of flights-1"}
+    parent = store.create(experiment, "flights-1", own, sweeps.START, None)
+    store.create(experiment, "t0000", {**own, "caviar.trial": "t0000"}, sweeps.START, parent)
     sweeps.write(tmp_path / "sweep", 4, 4)
     assert publish(str(tmp_path / "sweep"), uri)
     found = assert_complete(uri, 4)
@@ -288,13 +297,41 @@ def test_a_run_deleted_by_hand_does_not_hold_up_the_others(tmp_path: Path, uri: 
     journal = Journal(Storage(tmp_path / "sweep"))
     sweeps.append(journal, iter(everything[:5]))
     assert publish(str(tmp_path / "sweep"), uri)
-    MlflowClient(uri).delete_run(runs_of(uri)["t0001"].info.run_id)
+    deleted = runs_of(uri)["t0001"].info.run_id
+    MlflowClient(uri).delete_run(deleted)
     sweeps.append(journal, iter(everything[5:]))
     assert not publish(str(tmp_path / "sweep"), uri)
-    assert "t0001" in json.loads((tmp_path / "sweep" / "tracking.json").read_text())["error"]
+    assert "t0001" in cursor_of(tmp_path)["error"]
     found = runs_of(uri)
     assert "t0001" not in found
     assert found[""].info.status == found["t0000"].info.status == "FINISHED"
+
+    MlflowClient(uri).restore_run(deleted)
+    assert publish(str(tmp_path / "sweep"), uri)
+    assert_complete(uri, 8)
+    assert cursor_of(tmp_path)["error"] is None
+
+
+def test_two_sweeps_of_one_id_are_kept_apart(tmp_path: Path, uri: str) -> None:
+    for uid, trials in (("first", 4), ("second", 8)):
+        sweeps.write(tmp_path / uid / "sweep", trials, 4, uid=uid)
+        assert publish(str(tmp_path / uid / "sweep"), uri)
+    store = MlflowStore(uri)
+    both = [store.find(store.experiment("flights"), uid, "caviar.trial") for uid in ("first", "second")]
+    assert [len(runs) for runs in both] == [4 + 2, 8 + 2]
+    assert len({run.run_id for runs in both for run in runs.values()}) == 4 + 8 + 2 * 2
+
+
+def test_an_experiment_that_mlflow_refuses_is_told_and_sent_once_it_is_there(tmp_path: Path, uri: str) -> None:
+    client = MlflowClient(uri)
+    deleted = client.create_experiment("flights")
+    client.delete_experiment(deleted)
+    sweeps.write(tmp_path / "sweep", 4, 4)
+    assert not publish(str(tmp_path / "sweep"), uri, drain_seconds=0)
+    assert "experiment 'flights' was deleted; restore it" in cursor_of(tmp_path)["error"]
+    client.restore_experiment(deleted)
+    assert publish(str(tmp_path / "sweep"), uri)
+    assert_complete(uri, 4)
 
 
 # -- models ------------------------------------------------------------------------------------------------------
@@ -329,14 +366,47 @@ def test_the_winner_is_registered_once_and_served_on_raw_columns(tmp_path: Path,
     assert np.allclose([[row["a"], row["b"]] for row in rows], expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("code", ["PERMISSION_DENIED", "INTERNAL_ERROR"], ids=["refused", "broken"])
+def test_a_registry_that_fails_is_told_and_holds_nothing_back(
+    tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise MlflowException("no\nmodels here", getattr(databricks_pb2, code))
+
+    sweeps.write(tmp_path / "sweep", 4, 4, model=True)
+    with monkeypatch.context() as broken:
+        broken.setattr(MlflowClient, "create_registered_model", fail)
+        assert not publish(str(tmp_path / "sweep"), uri, drain_seconds=0)
+    parent = assert_complete(uri, 4)[""]
+    assert parent.data.metrics["holdout_loss_winner"] == 0.3
+    assert "leaderboard.csv" in {file.path for file in MlflowClient(uri).list_artifacts(parent.info.run_id)}
+    assert "no models here" in cursor_of(tmp_path)["error"]
+
+    assert publish(str(tmp_path / "sweep"), uri)
+    assert cursor_of(tmp_path)["model_uri"] == "models:/delays/1"
+    assert cursor_of(tmp_path)["error"] is None
+    assert len(MlflowClient(uri).search_logged_models([parent.info.experiment_id])) == 1
+
+
+def test_a_name_that_no_model_can_have_is_told(tmp_path: Path, uri: str) -> None:
+    sweeps.classifier().save(tmp_path / "sweep" / "model")
+    first, *rest = sweeps.entries(4, 4, model=True)
+    first["spec"]["tracking"]["register"] = "a/b"
+    sweeps.append(Journal(Storage(tmp_path / "sweep")), iter([first, *rest]))
+    assert not publish(str(tmp_path / "sweep"), uri)
+    assert_complete(uri, 4)
+    assert "the winner's model is not published: Invalid model name 'a/b'" in cursor_of(tmp_path)["error"]
+
+
 # -- the process, and servers ------------------------------------------------------------------------------------
 
 
 def test_the_process_outlives_ctrl_c_and_ends_with_its_driver(tmp_path: Path, uri: str) -> None:
     journal = Journal(Storage(tmp_path / "sweep"))
     sweeps.append(journal, itertools.islice(sweeps.entries(4, 4), 3))
-    command = [sys.executable, "-m", "tuner.engine.tracking", str(tmp_path / "sweep"), "--uri", uri]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT) as publisher:
+    command = [sys.executable, "-m", "tuner.engine.tracking", str(tmp_path / "sweep")]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": uri}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT, env=environment) as publisher:
         wait_until((tmp_path / "sweep" / "tracking.json").exists)
         publisher.send_signal(signal.SIGINT)
         time.sleep(0.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -34,11 +35,12 @@ class Publisher:
     def __init__(self, sweep: Storage, uri: str, log: str | None) -> None:
         self._sweep = sweep
         self._before = published(sweep)
-        command = [sys.executable, "-m", "tuner.engine.tracking", sweep.uri, "--uri", uri]
+        command = [sys.executable, "-m", "tuner.engine.tracking", sweep.uri]
+        environment = {**os.environ, "MLFLOW_TRACKING_URI": uri}  # not an argument: it may hold a password
         with contextlib.ExitStack() as stack:
             errors = stack.enter_context(open(log, "ab")) if log else subprocess.DEVNULL  # noqa: PTH123
-            self._process = subprocess.Popen(  # noqa: S603  # a list, no shell; both values are arguments
-                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors
+            self._process = subprocess.Popen(  # noqa: S603  # a list, no shell
+                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors
             )
 
     def __enter__(self) -> Publisher:

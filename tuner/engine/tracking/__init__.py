@@ -1,7 +1,7 @@
 """MLflow as a projection of the journal: the only room that imports mlflow, and what it offers to the others.
 
-The driver never imports it; it runs `python -m tuner.engine.tracking SWEEP --uri URI` beside itself and closes
-that process's standard input when it leaves. So MLflow can neither fail nor slow a trial, and what it lacks is
+The driver never imports it; it runs `python -m tuner.engine.tracking SWEEP` beside itself and closes that
+process's standard input when it leaves. So MLflow can neither fail nor slow a trial, and what it lacks is
 still in the journal. MLflow itself is imported late, because that takes seconds.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tuner.spec import masked
 from tuner.trial import Row
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ def embedded_uri(home: Path) -> str:
 def ui_command(uri: str, port: int = 5000) -> list[str]:
     """The command that serves the embedded store `uri` to a browser on this machine; ValueError for a server."""
     if not uri.startswith("sqlite"):
-        raise ValueError(f"MLflow runs at {uri} already: open that address in a browser")
-    from tuner.engine.tracking import store
+        raise ValueError(f"MLflow runs at {masked(uri)} already: open that address in a browser")
+    from tuner.engine.tracking import embedded
 
-    store.prepare(uri)
-    artifacts = store.artifact_root(uri).as_uri()
+    embedded.prepare(uri)
+    artifacts = embedded.artifact_root(uri).as_uri()
     serve = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     return [*serve, "--backend-store-uri", uri, "--default-artifact-root", artifacts]
 
@@ -68,9 +69,9 @@ def run_of(uri: str, run_id: str) -> TrackedTrial:
     try:
         tags, params, history = MlflowStore(uri).read(run_id)
     except RefusedError as error:
-        raise ValueError(f"{uri} has no run {run_id}: {error}") from error
+        raise ValueError(masked(f"{uri} has no run {run_id}: {error}")) from None
     if "caviar.trial" not in tags:
-        raise ValueError(f"run {run_id} of {uri} is not a trial of Caviar: it lacks the tag caviar.trial")
+        raise ValueError(f"run {run_id} of {masked(uri)} is not a trial of Caviar: it lacks the tag caviar.trial")
     names = ("train_loss", "val_loss", "val_accuracy", "learning_rate", "time")
     rows = [
         Row(tags["caviar.trial"], epoch, *(values.get(name, math.nan) for name in names))

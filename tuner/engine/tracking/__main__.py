@@ -13,16 +13,18 @@ from tuner.engine.tracking.publisher import DRAIN_SECONDS, publish
 
 def main() -> int:
     """Publishes one sweep; 0 if all of it is in MLflow in the end, else 1."""
-    parser = argparse.ArgumentParser(description="Publishes a sweep's journal to MLflow until the sweep ends.")
+    parser = argparse.ArgumentParser(
+        description="Publishes a sweep's journal to the MLflow in MLFLOW_TRACKING_URI until the sweep ends."
+    )
     parser.add_argument("sweep", help="the sweep's folder, a path or a URI")
-    parser.add_argument("--uri", required=True, help="the MLflow store: sqlite:///… or http…")
     parser.add_argument("--once", action="store_true", help="send what there is; don't follow a running sweep")
     parser.add_argument("--drain-seconds", type=float, default=DRAIN_SECONDS)
     given = parser.parse_args()
+    uri = os.environ["MLFLOW_TRACKING_URI"]  # sqlite:///… or http…
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which then writes how it ended
     os.nice(5)
     closed = None if given.once else _watch_stdin()
-    return 0 if publish(given.sweep, given.uri, closed=closed, drain_seconds=given.drain_seconds) else 1
+    return 0 if publish(given.sweep, uri, closed=closed, drain_seconds=given.drain_seconds) else 1
 
 
 def _watch_stdin() -> threading.Event:

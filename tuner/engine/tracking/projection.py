@@ -19,7 +19,8 @@ class Projection:
     """Applies journal entries in order.
 
     `runs` holds the parent (under PARENT) and one run a trial; `dirty` names those with something to send, in
-    order; `result` is the result entry while it is to be sent; `ended` says that the newest entry ended the sweep.
+    order; `result` is the result entry while it is to be sent, `winner` the same for good if it has a model; `ended`
+    says that the newest entry ended the sweep.
     """
 
     def __init__(self) -> None:
@@ -28,6 +29,7 @@ class Projection:
         self.runs: dict[str, Run] = {}
         self.dirty: dict[str, None] = {}
         self.result: Entry | None = None
+        self.winner: Entry | None = None
         self.ended = False
         self._stages: dict[str, Stage] = {}
         self._states: dict[str, State] = {}
@@ -89,7 +91,8 @@ class Projection:
 
     def _create(self, entry: Entry) -> None:
         self.created = entry
-        self.runs[PARENT] = runs.of_sweep(entry["sweep"], entry["time"], entry["spec"], entry["snapshot"])
+        about = (entry["sweep"], entry["uid"], entry["time"], entry["spec"], entry["snapshot"])
+        self.runs[PARENT] = runs.of_sweep(*about)
         self.dirty[PARENT] = None
 
     def _attempt(self, entry: Entry) -> None:
@@ -110,7 +113,8 @@ class Projection:
         for trial in pack.trials:
             if trial.id not in self.runs:
                 self._stages[trial.id] = trial.stage
-                self.runs[trial.id] = runs.of_trial(self.created["sweep"], trial, entry["time"])
+                created = self.created
+                self.runs[trial.id] = runs.of_trial(created["sweep"], created["uid"], trial, entry["time"])
             self._set(trial.id, State.RUNNING, pack.rung, pack.reason, entry["time"])
 
     def _evaluate(self, entry: Entry) -> None:
@@ -144,7 +148,7 @@ class Projection:
             self._reached[pack.rung] += sum(self._epochs[trial.id] >= pack.to_epoch for trial in pack.trials)
 
     def _conclude(self, entry: Entry) -> None:
-        self.result = entry
+        self.result, self.winner = entry, entry if entry.get("model_dir") else None
         result = entry["result"]
         best, again, holdout = (result.get(key) or {} for key in ("best", "confirmed", "holdout"))
         figures = {f"winner_{key}": best.get(key) for key in ("val_loss", "val_accuracy")}

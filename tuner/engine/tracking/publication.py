@@ -5,44 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
 from tuner.engine.journal import Journal
 from tuner.engine.storage import Storage
+from tuner.engine.tracking.cursor import Cursor
 from tuner.engine.tracking.projection import PARENT, Projection
 from tuner.engine.tracking.registry import Origin, register
-from tuner.engine.tracking.store import Found, MlflowStore, RefusedError
+from tuner.engine.tracking.store import Found, MlflowStore, RefusedError, or_refused, told
+from tuner.spec import masked
 
-CURSOR = "tracking.json"
 TABLE = '[{"path": "leaderboard.json", "type": "table"}]'
-
-
-@dataclass(slots=True)
-class Cursor:
-    """How far MLflow has the journal, and where; kept beside the journal. `error` is what keeps the rest back."""
-
-    uri: str = ""
-    cursor: int = 0
-    experiment_id: str | None = None
-    parent_run_id: str | None = None
-    model_uri: str | None = None
-    model_version: str | None = None
-    error: str | None = None
-
-    @classmethod
-    def read(cls, sweep: Storage, uri: str) -> Cursor:
-        """The cursor of `sweep` in the store `uri`; a new one if it was published elsewhere or not at all."""
-        try:
-            found: dict[str, Any] = json.loads(sweep.read(CURSOR))
-        except (FileNotFoundError, ValueError):
-            return cls(uri)
-        return cls(**found) if found.get("uri") == uri else cls(uri)
-
-    def write(self, sweep: Storage) -> None:
-        sweep.write(CURSOR, json.dumps(asdict(self)).encode())
 
 
 class Publication:
@@ -60,7 +36,7 @@ class Publication:
         self._cursor = cursor
         self._runs: dict[str, Found] = {}
         self._experiment = ""
-        self._refused: list[str] = []
+        self._winner_tried = False
         self._entries = entries
         self._read(cursor.cursor or 1)
         if self.projection.created:
@@ -77,6 +53,10 @@ class Publication:
         self._read(self.projection.cursor + self._entries)
         if self.projection.dirty or self.projection.cursor > self._cursor.cursor:
             self.flush()
+        if self.projection.winner and not (self._cursor.model_uri or self._winner_tried):
+            self._winner_tried = True
+            self._guarded(PARENT, partial(self._register, self.projection.winner), "the winner's model")
+            self._save()
         return self.projection.cursor - before
 
     def abandon(self, now: float) -> None:
@@ -94,25 +74,27 @@ class Publication:
 
     @property
     def refused(self) -> bool:
-        """Whether MLflow did not accept something for good."""
-        return bool(self._refused)
+        """Whether MLflow did not accept something."""
+        return bool(self._cursor.refused)
 
     def flush(self) -> None:
-        """Sends everything that is to be sent: the parent's birth, the trials, the result, the parent."""
+        """Sends everything that is to be sent: the parent's birth, the trials, the parent, what lies beside it."""
         projection = self.projection
         self._bear(PARENT)
-        if not projection.runs[PARENT].introduced:
+        new = not projection.runs[PARENT].introduced
+        for name in [*(name for name in projection.dirty if name != PARENT), PARENT]:
+            self._guarded(name, partial(self._send, name))
+        if new:
             self._guarded(PARENT, self._introduce)
-        for name in projection.dirty:
-            if name != PARENT:
-                self._guarded(name, partial(self._send, name))
         if projection.result:
-            self._guarded(PARENT, lambda: self._conclude(projection.result or {}))
-        self._guarded(PARENT, lambda: self._send(PARENT))
+            self._guarded(PARENT, partial(self._conclude, projection.result))
         projection.settle([*projection.dirty, PARENT])
         self._cursor.cursor = projection.cursor
         self._cursor.experiment_id, self._cursor.parent_run_id = self._experiment, self._runs[PARENT].run_id
-        self._cursor.error = "; ".join(self._refused) or None
+        self._save()
+
+    def _save(self) -> None:
+        self._cursor.error = "; ".join(self._cursor.refused) or None
         self._cursor.write(self._sweep)
 
     def _read(self, last: int) -> None:
@@ -126,7 +108,7 @@ class Publication:
 
     def _open(self) -> None:
         """Finds the runs there are. What was sent to them up to the cursor is not sent again; the rest is."""
-        self.projection.runs[PARENT].tag({"caviar.storage": self._sweep.uri})
+        self.projection.runs[PARENT].tag({"caviar.storage": masked(self._sweep.uri)})
         self._experiment = self._store.experiment(self.projection.created["name"])
         self._look_up()
         if self._cursor.cursor:
@@ -134,7 +116,7 @@ class Publication:
             self._look_at_statuses()
 
     def _look_up(self) -> None:
-        self._runs = self._store.find(self._experiment, self.projection.created["sweep"], "caviar.trial")
+        self._runs = self._store.find(self._experiment, self.projection.created["uid"], "caviar.trial")
         self._look_at_statuses()
 
     def _look_at_statuses(self) -> None:
@@ -142,18 +124,19 @@ class Publication:
             if name not in self._runs or self._runs[name].status != run.status:
                 self.projection.dirty[name] = None
 
-    def _guarded(self, name: str, step: Callable[[], object]) -> None:
+    def _guarded(self, name: str, step: Callable[[], object], what: str = "") -> None:
         """Runs `step` unless the run `name` was deleted; a refusal is told and does not hold up the others."""
         run = self._runs.get(name)
-        what = f"trial {name}" if name else "the sweep's run"
+        what = what or (f"trial {name}" if name else "the sweep's run")
         try:
             if run and run.deleted:
                 raise RefusedError("its run was deleted in MLflow; restore it there to see it")
             step()
         except RefusedError as error:
-            told = f"{what} is not published: {error}"
-            if told not in self._refused:
-                self._refused.append(told)
+            said = f"{what} is not published: {told(error)}"
+            if said not in self._cursor.refused:
+                self._cursor.refused.append(said)
+                print(said, file=sys.stderr, flush=True)
 
     def _bear(self, name: str) -> str:
         """The id of the run `name`, which is made if MLflow lacks it."""
@@ -177,12 +160,12 @@ class Publication:
     def _introduce(self) -> None:
         """What a sweep's run has from the start: the spec and the data."""
         created, run_id = self.projection.created, self._runs[PARENT].run_id
-        self._store.write_text(run_id, "spec.yaml", created["spec_yaml"])
+        self._store.write_text(run_id, "spec.yaml", masked(created["spec_yaml"]))
         self._store.use_data(run_id, created["name"], created["snapshot"])
 
     def _conclude(self, entry: Mapping[str, Any]) -> None:
-        """What a sweep's run has in the end: leaderboard, summary, and the winner as a model."""
-        created, run_id = self.projection.created, self._runs[PARENT].run_id
+        """What a sweep's run has in the end: leaderboard and summary."""
+        run_id = self._runs[PARENT].run_id
         result, board = entry["result"], entry.get("leaderboard") or []
         as_csv, as_table = _tables(board)
         self._store.write_text(run_id, "result.json", json.dumps(result, indent=2))
@@ -190,11 +173,14 @@ class Publication:
         self._store.write_text(run_id, "leaderboard.csv", as_csv)
         self._store.write_text(run_id, "leaderboard.json", as_table)
         self._store.log(run_id, [], {}, {"mlflow.loggedArtifacts": TABLE})
-        if entry.get("model_dir"):
-            name = (created["spec"].get("tracking") or {}).get("register")
-            folder = self._sweep.child(entry["model_dir"])
-            model = register(self._store, Origin(self._experiment, run_id, result), folder, name)
-            self._cursor.model_uri, self._cursor.model_version = model
+
+    def _register(self, winner: Mapping[str, Any]) -> None:
+        """Makes the winner a model. Comes after all else: no trouble with models holds back what the runs show."""
+        name = (self.projection.created["spec"].get("tracking") or {}).get("register")
+        origin = Origin(self._experiment, self._runs[PARENT].run_id, winner["result"])
+        folder = self._sweep.child(winner["model_dir"])
+        model = or_refused(partial(register, self._store, origin, folder, name))
+        self._cursor.model_uri, self._cursor.model_version = model
 
 
 def _tables(board: Sequence[Mapping[str, Any]]) -> tuple[str, str]:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from tuner.engine.locks import locked
 from tuner.engine.storage import Storage
-from tuner.engine.tracking.publication import Cursor, Publication
-from tuner.engine.tracking.store import MlflowStore
+from tuner.engine.tracking.cursor import Cursor
+from tuner.engine.tracking.publication import Publication
+from tuner.engine.tracking.store import MlflowStore, told
+from tuner.spec import masked
 
 ENTRIES = 100  # journal entries sent before the cursor moves
 TICK = 1.0  # seconds between two looks at the journal; what came in between is sent together
@@ -56,6 +58,7 @@ class _Publisher:
         self._deadline = time.monotonic() + drain_seconds
         self._longest_pause = longest_pause
         self._troubled = False
+        self._begun = False
 
     def run(self) -> bool:
         session: Publication | None = None
@@ -93,19 +96,24 @@ class _Publisher:
     def _open(self) -> Publication:
         store = MlflowStore(self._uri)
         store.check()  # before the journal is read anew
-        return Publication(self._sweep, store, Cursor.read(self._sweep, self._uri), ENTRIES)
+        cursor = Cursor.read(self._sweep, self._uri)
+        if not self._begun:
+            cursor.rewind(self._sweep)
+            self._begun = True
+        return Publication(self._sweep, store, cursor, ENTRIES)
 
     def _tell(self, error: Exception) -> None:
         """Notes the trouble where `caviar status` finds it, and in the log."""
         self._troubled = True
-        text = f"{type(error).__name__}: {error}"
-        print(f"{time.strftime('%F %T')} not published to {self._uri} for now: {text}", file=sys.stderr, flush=True)
+        text = told(f"{type(error).__name__}: {error}")
+        where = masked(self._uri)
+        print(f"{time.strftime('%F %T')} not published to {where} for now: {text}", file=sys.stderr, flush=True)
         try:
             cursor = Cursor.read(self._sweep, self._uri)
-            cursor.error = text[:2000]
+            cursor.error = text
             cursor.write(self._sweep)
         except Exception as second:
-            print(f"tracking.json is not writable either: {second}", file=sys.stderr, flush=True)
+            print(f"tracking.json is not writable either: {told(second)}", file=sys.stderr, flush=True)
 
     def _pause(self, seconds: float) -> None:
         """Waits; only until the driver leaves, if it has not left yet."""

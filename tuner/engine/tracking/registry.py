@@ -23,6 +23,7 @@ from tuner.engine.storage import Storage
 from tuner.engine.tracking import served_model
 from tuner.engine.tracking.interface import example, signature
 from tuner.engine.tracking.store import MlflowStore
+from tuner.spec import masked
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
@@ -69,7 +70,8 @@ def classifier_of(uri: str, model_uri: str) -> Classifier:
             parts = Model.load(fetched).flavors["python_function"]["artifacts"]
             return Classifier.load(Path(fetched) / parts["model"]["path"])
         except (MlflowException, KeyError, OSError) as error:
-            raise ValueError(f"no model of Caviar at {model_uri} in {uri}: {error}") from error
+            # from None: a traceback would show the password that the message hides
+            raise ValueError(masked(f"no model of Caviar at {model_uri} in {uri}: {error}")) from None
 
 
 def _logged(store: MlflowStore, origin: Origin, digest: str) -> str | None:

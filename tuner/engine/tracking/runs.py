@@ -62,17 +62,18 @@ class Run:
         self.measures, self.changed, self.introduced = [], set(), True
 
 
-def of_sweep(sweep: str, begun: float, spec: Mapping[str, Any], snapshot: Mapping[str, Any]) -> Run:
-    """The parent run of a sweep."""
-    tags = {"caviar.sweep": sweep, "caviar.state": "running", "caviar.snapshot": str(snapshot.get("digest", ""))}
+def of_sweep(sweep: str, uid: str, begun: float, spec: Mapping[str, Any], snapshot: Mapping[str, Any]) -> Run:
+    """The parent run of a sweep, which is found again by its tag caviar.uid: an id can be used for another sweep."""
+    tags = {"caviar.sweep": sweep, "caviar.uid": uid, "caviar.state": "running"}
+    tags["caviar.snapshot"] = str(snapshot.get("digest", ""))
     settings = {name: spec[name] for name in SETTINGS if name in spec}
     params = {name: str(value)[:LONGEST] for name, value in _flat("", settings) if value is not None}
     return Run(sweep, begun, tags, params)
 
 
-def of_trial(sweep: str, trial: Trial, begun: float) -> Run:
-    """The child run of a trial. It is found again by the first two tags."""
-    run = Run(trial.id, begun, {"caviar.sweep": sweep, "caviar.trial": trial.id}, {})
+def of_trial(sweep: str, uid: str, trial: Trial, begun: float) -> Run:
+    """The child run of a trial. It is found again by its tags caviar.uid and caviar.trial."""
+    run = Run(trial.id, begun, {"caviar.sweep": sweep, "caviar.uid": uid, "caviar.trial": trial.id}, {})
     run.tag({"caviar.stage": trial.stage.value, "caviar.origin": trial.origin, "caviar.source": trial.source or ""})
     run.params = {**{name: str(value) for name, value in trial.params.items()}, "seed": str(trial.seed)}
     return run

@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import mlflow
@@ -17,15 +16,23 @@ import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-from tuner.engine.locks import locked
+from tuner.engine.tracking.embedded import artifact_root, prepare, tune_sqlite
 from tuner.engine.tracking.runs import Measure
+from tuner.spec import masked
 
 METRICS_A_REQUEST = 800  # MLflow takes 1000 metrics, parameters and tags together
 PAGE = 1000
 FINAL = ("FINISHED", "FAILED", "KILLED")
-REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "INVALID_STATE")
+REFUSALS = (
+    "INVALID_PARAMETER_VALUE",
+    "RESOURCE_DOES_NOT_EXIST",
+    "BAD_REQUEST",
+    "INVALID_STATE",
+    "PERMISSION_DENIED",
+    "ENDPOINT_NOT_FOUND",
+    "FEATURE_DISABLED",
+)
 
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
@@ -39,7 +46,7 @@ T = TypeVar("T")
 
 
 class RefusedError(RuntimeError):
-    """MLflow answered, and will answer the same again: a run was deleted, or a value is not acceptable."""
+    """MLflow answered, and will answer the same until somebody acts: a run was deleted, or a name is not acceptable."""
 
 
 @dataclass(slots=True)
@@ -82,8 +89,8 @@ class MlflowStore:
             raise RuntimeError(f"the MLflow experiment {name!r} was deleted; restore it, and this sweep is published")
         return str(found.experiment_id)
 
-    def find(self, experiment_id: str, sweep: str, key: str) -> dict[str, Found]:
-        """The sweep's runs by the value of their tag `key` ("" for the one without it).
+    def find(self, experiment_id: str, uid: str, key: str) -> dict[str, Found]:
+        """The runs of the sweep `uid` by the value of their tag `key` ("" for the one without it).
 
         Of several, which a server that answered too late can leave behind, the fullest stays; the rest is deleted.
         """
@@ -92,7 +99,7 @@ class MlflowStore:
         runs: list[Any] = []
         while True:
             page = self.client.search_runs(
-                [experiment_id], f'tags.`caviar.sweep` = "{sweep}"', ViewType.ALL, max_results=PAGE, page_token=token
+                [experiment_id], f'tags.`caviar.uid` = "{uid}"', ViewType.ALL, max_results=PAGE, page_token=token
             )
             runs += page
             token = page.token
@@ -122,19 +129,19 @@ class MlflowStore:
         for start in range(0, max(len(metrics), 1), METRICS_A_REQUEST):
             part = metrics[start : start + METRICS_A_REQUEST]
             if part or any(rest):
-                _or_refused(partial(self.client.log_batch, run_id, part, *rest))
+                or_refused(partial(self.client.log_batch, run_id, part, *rest))
             rest = ([], [])
 
     def set_status(self, run_id: str, status: str, ended: float | None) -> None:
         """Sets the run's status; a final one with the time of its end."""
         if status in FINAL:
-            _or_refused(lambda: self.client.set_terminated(run_id, status, None if ended is None else _ms(ended)))
+            or_refused(lambda: self.client.set_terminated(run_id, status, None if ended is None else _ms(ended)))
         else:
-            _or_refused(lambda: self.client.update_run(run_id, status=status))
+            or_refused(lambda: self.client.update_run(run_id, status=status))
 
     def read(self, run_id: str) -> tuple[dict[str, str], dict[str, str], dict[int, dict[str, float]]]:
         """The run's tags, parameters, and the values of its metrics by step (`time`: seconds since 1970)."""
-        run = _or_refused(lambda: self.client.get_run(run_id))
+        run = or_refused(lambda: self.client.get_run(run_id))
         history: dict[int, dict[str, float]] = {}
         for key in run.data.metrics:
             for metric in self.client.get_metric_history(run_id, key):
@@ -144,7 +151,7 @@ class MlflowStore:
 
     def write_text(self, run_id: str, name: str, text: str) -> None:
         """Writes the run's artifact `name`."""
-        _or_refused(lambda: self.client.log_text(run_id, text, name))
+        or_refused(lambda: self.client.log_text(run_id, text, name))
 
     def use_data(self, run_id: str, name: str, snapshot: Mapping[str, Any]) -> None:
         """Notes the snapshot as the run's input, by its digest."""
@@ -152,9 +159,14 @@ class MlflowStore:
         profile = {key: snapshot[key] for key in ("rows", "classes", "class_counts", "splits") if key in snapshot}
         digest = str(snapshot.get("digest") or "unknown")[:36]
         data = Dataset(name[:500], digest, "caviar", source[:65000], profile=json.dumps(profile, default=str))
-        _or_refused(
+        or_refused(
             lambda: self.client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "tuning")])])
         )
+
+
+def told(error: object) -> str:
+    """An error as one line without passwords."""
+    return masked(" ".join(str(error).split()))[:2000]
 
 
 def configure() -> None:
@@ -163,39 +175,18 @@ def configure() -> None:
         os.environ.setdefault(name, value)
     for noisy in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    if not sqlalchemy.event.contains(sqlalchemy.engine.Engine, "connect", _tune_sqlite):
-        sqlalchemy.event.listen(sqlalchemy.engine.Engine, "connect", _tune_sqlite)
+    if not sqlalchemy.event.contains(sqlalchemy.engine.Engine, "connect", tune_sqlite):
+        sqlalchemy.event.listen(sqlalchemy.engine.Engine, "connect", tune_sqlite)
 
 
-def prepare(uri: str) -> None:
-    """Makes the embedded store's tables, once: MLflow's own migration fails when two processes run it together."""
-    path = _database(uri)
-    with locked(path.with_suffix(".lock")):
-        SqlAlchemyStore(uri, artifact_root(uri).as_uri())  # type: ignore[no-untyped-call]
-
-
-def artifact_root(uri: str) -> Path:
-    """Where an embedded store keeps its artifacts."""
-    return _database(uri).parent / "artifacts"
-
-
-def _tune_sqlite(connection: Any, _record: Any) -> None:
-    if type(connection).__module__.startswith("sqlite3"):
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-
-
-def _or_refused(request: Callable[[], T]) -> T:
+def or_refused(request: Callable[[], T]) -> T:
+    """What `request` returns; RefusedError where MLflow answers that it will not have it."""
     try:
         return request()
     except MlflowException as error:
         if error.error_code in REFUSALS:
             raise RefusedError(str(error)) from error
         raise
-
-
-def _database(uri: str) -> Path:
-    return Path(sqlalchemy.make_url(uri).database or "mlflow.db").absolute()
 
 
 def _file_name(name: str) -> str:
