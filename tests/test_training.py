@@ -251,6 +251,20 @@ def test_the_best_evaluation_is_kept_and_the_rate_reported() -> None:
     assert blind.best == {}
 
 
+def test_the_most_accurate_evaluation_is_kept_where_that_is_wanted() -> None:
+    config = replace(mixed(1)[0], optimizer="adam", learning_rate=0.1)
+    slots = start([replace(config, seed=seed) for seed in range(8)])
+    history = list(train(slots, DATA, order_seed=7, to_epoch=8, keep_best="val_accuracy"))
+    losses_prefer_another = 0
+    for label, kept in slots.best.items():
+        evaluations = of(history, label)
+        first = max(evaluations, key=lambda one: one.val_accuracy)
+        loss, accuracy = loss_and_accuracy(kept, DATA.X[DATA.validation], DATA.y[DATA.validation])
+        assert (loss.item(), accuracy.item()) == pytest.approx((first.val_loss, first.val_accuracy), rel=1e-5)
+        losses_prefer_another += first is not min(evaluations, key=lambda one: one.val_loss)
+    assert losses_prefer_another, "choose other numbers: both metrics prefer the same epochs"
+
+
 def test_it_learns() -> None:
     slots = start([replace(config, learning_rate=0.1, decay="constant") for config in mixed(3, optimizer="momentum")])
     history = run(slots, 15)
