@@ -89,7 +89,11 @@ def test_list_status_and_best_agree(home: Home, result: dict[str, Any]) -> None:
     [listed] = home.answer("list")["sweeps"]
     assert (listed["sweep"], listed["status"], listed["trials"]) == (result["sweep"], "finished", 18)
     assert home.answer("status", "digits")["model_uri"] == result["model_uri"]
-    leaderboard = home.answer("best", result["sweep"])["leaderboard"]
+    best = home.answer("best", result["sweep"])
+    assert {key: best[key] for key in ("best", "confirmed", "verdict")} == {
+        key: result[key] for key in ("best", "confirmed", "verdict")
+    }
+    leaderboard = best["leaderboard"]
     assert leaderboard[0]["val_loss"] == listed["best_val_loss"]
     assert result["best"]["trial"] in {row["trial"] for row in leaderboard[:2]}
 
@@ -238,6 +242,11 @@ def test_a_running_sweep_is_not_driven_twice_and_survives_the_attempt(home: Home
     with sqlite3.connect(home.folder / ".caviar/mlflow.db") as database:
         [(ended,)] = database.execute("SELECT status FROM runs WHERE name = 'twice'")
     assert ended == "KILLED"
+    driver = home.start("resume", "twice")
+    wait_until(lambda: json.loads(status.read_text())["status"] == "running")
+    driver.terminate()  # what Ray's jobs and Kubernetes send
+    assert driver.wait(60) == 130
+    assert json.loads(status.read_text())["status"] == "interrupted"
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:

@@ -82,7 +82,7 @@ def test_a_sweep_without_any_refit_says_why_it_has_no_model() -> None:
     again = make_ledger(9, confirm=1)
     drive(again, 1, seed=4, fail=last)
     counts = {"train": [1, 1], "validation": [1, 1], "holdout": [1, 1]}
-    assert figures(again, counts)["reason"] == "the winner could not be refitted: out of memory"
+    assert figures(again, counts)["reason"] == "the winner is not refitted: out of memory"
 
 
 def test_the_halves_of_a_failed_pack_come_before_anything_else() -> None:

@@ -66,17 +66,20 @@ def status(name: SweepName, storage: StorageUri = None, as_json: Json = False) -
 
 @app.command()
 def best(name: SweepName, storage: StorageUri = None, as_json: Json = False) -> None:
-    """Show the winner of a sweep, or the best trials so far."""
-    from tuner.engine.result import leaderboard
+    """Show the winner of a sweep and how it stands on fresh seeds and the holdout; before that the best so far."""
+    from tuner.engine.journal import Journal
+    from tuner.engine.result import figures, leaderboard
     from tuner.engine.sweep import load
-    from tuner.review.terminal import table
+    from tuner.review.describe import describe_best
 
     where = place(storage)
-    _, ledger, _ = load(where.sweep(find_sweep(name, where)))
+    sweep = where.sweep(find_sweep(name, where))
+    _, ledger, _ = load(sweep)
+    found = figures(ledger, Journal(sweep).read(1)["snapshot"]["class_counts"])
     rows = leaderboard(ledger)
-    console(as_json).print(table(rows) if rows else "no trial has been evaluated yet")
+    console(as_json).print(describe_best(found, rows), highlight=False)
     if as_json:
-        answer({"leaderboard": rows})
+        answer({**found, "leaderboard": rows})
 
 
 @app.command()

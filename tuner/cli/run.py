@@ -111,6 +111,7 @@ def _warn(spec: Spec, out: Console) -> None:
 
 def _execute(sweep_id: str, where: Place, out: Console, as_json: bool) -> None:
     from tuner.engine import execution
+    from tuner.engine.history import CannotTrainError
     from tuner.engine.journal import JournalError
     from tuner.review.terminal import Progress
 
@@ -121,7 +122,7 @@ def _execute(sweep_id: str, where: Place, out: Console, as_json: bool) -> None:
         fail(f"\ninterrupted; nothing is lost: caviar resume {sweep_id}", INTERRUPTED)
     except JournalError as error:  # another driver has the sweep, or its journal is damaged: resuming is no answer
         fail(str(error), FAILED)
-    except OSError as error:
+    except (CannotTrainError, OSError) as error:
         fail(f"{error}\nnothing is lost: caviar resume {sweep_id}", FAILED)
     except ValueError as error:  # the input was checked before: this is no fault of the user's
         raise RuntimeError(f"sweep {sweep_id} failed: {error}") from error
@@ -129,7 +130,7 @@ def _execute(sweep_id: str, where: Place, out: Console, as_json: bool) -> None:
     if as_json:
         answer(result.figures)
     if result.figures["status"] != "finished":
-        fail(f"sweep {sweep_id} found no model: no trial reached a finite loss", FAILED)
+        fail(f"sweep {sweep_id} found no model: {result.figures['reason']}", FAILED)
 
 
 def _print_result(result: SweepResult, out: Console) -> None:

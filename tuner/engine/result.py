@@ -56,8 +56,8 @@ def no_model(ledger: Ledger, winner: Trial | None) -> str | None:
     """Why there is nothing to export; None if there is."""
     if winner is None:
         return "no trial reached a finite loss"
-    state, _, reason = ledger.states[stages.refit_name(winner)]
-    return None if state is State.FINISHED else f"the winner could not be refitted: {reason}"
+    state, _, reason = ledger.states.get(stages.refit_name(winner), (None, 0, "that comes last"))
+    return None if state is State.FINISHED else f"the winner is not refitted: {reason}"
 
 
 def class_prior(counts: Mapping[str, list[int]]) -> dict[str, float] | None:

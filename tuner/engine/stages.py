@@ -103,7 +103,7 @@ def confirmed(ledger: Ledger, trial: Trial) -> dict[str, float | int] | None:
     if not repeats:
         return None
     rows = [ledger.best_row(repeat.id) for repeat in repeats]
-    figures: dict[str, float | int] = {"seeds": len(repeats), "diverged_seeds": ledger.terms.seeds - len(repeats)}
+    figures: dict[str, float | int] = {"seeds": len(repeats), "diverged_seeds": _diverged(ledger, trial)}
     measured = {
         "val_loss": [row.val_loss for row in rows],
         "val_accuracy": [row.val_accuracy for row in rows],
@@ -134,6 +134,12 @@ def _refit_failed(ledger: Ledger, trial: Trial) -> bool:
 def _repeats(ledger: Ledger, trial: Trial) -> list[Trial]:
     """The trial's confirmations that ended with a finite score."""
     return [repeat for repeat in ledger.ranked(Stage.CONFIRM) if repeat.source == trial.id]
+
+
+def _diverged(ledger: Ledger, trial: Trial) -> int:
+    """On how many fresh seeds the configuration diverged."""
+    seeds = [found for found in ledger.trials.values() if found.source == trial.id and found.stage is Stage.CONFIRM]
+    return sum(ledger.states[seed.id][0] is State.DIVERGED for seed in seeds)
 
 
 def _scores(ledger: Ledger, trial: Trial) -> list[float]:

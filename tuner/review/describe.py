@@ -51,29 +51,54 @@ def describe_space(space: Space, trials: int) -> RenderableType:
 def describe_result(
     figures: Mapping[str, Any], leaderboard: Sequence[Mapping[str, Any]], unsent: str | None
 ) -> RenderableType:
-    """Leaderboard, winner, the honest comparison on the holdout, and where the model is."""
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="bold", no_wrap=True)
-    facts.add_column()
-    best, again = figures["best"], figures["confirmed"]
-    if best:
-        line = f"{best['trial']}: validation loss {best['val_loss']:.4f}, {best['val_accuracy']:.1%} right"
-        if again:
-            mean, spread = again["val_loss_mean"], again["val_loss_std"]
-            line += f"; on {again['seeds']} fresh seeds {mean:.4f} ± {spread:.4f}"
-        params = ", ".join(f"{name} {text(value)}" for name, value in best["params"].items())
-        facts.add_row("winner", f"{line}\n{params}\n")
-        facts.add_row("holdout", f"{figures['verdict']}\n")
-        facts.add_row("", table(figures["comparison"]))
-    for one in figures["failures"][:FAILURES]:
-        facts.add_row("failed", Text(f"{one['trials']} trials: {one['reason']}", style="yellow"))
+    """What a finished sweep found, and where its model is."""
     places = [place for place in (figures["model_uri"], figures["model_path"]) if place]
-    facts.add_row("\nmodel", "\n" + ("\n".join(places) or "none"))
+    facts = _facts()
+    facts.add_row("model", "\n".join(places) or "none")
     if unsent:
         rest = f"`caviar resume {figures['sweep']}` sends the rest"
         facts.add_row("MLflow", Text(f"has not got everything yet; {rest}. {unsent}", style="yellow"))
-    lead = Text.assemble(("\nleaderboard  ", "bold"), f"{figures['spent']}, {duration(figures['seconds'])}")
+    return Group(describe_best(figures, leaderboard, f", {duration(figures['seconds'])}"), "", facts)
+
+
+def describe_best(
+    figures: Mapping[str, Any], leaderboard: Sequence[Mapping[str, Any]], took: str = ""
+) -> RenderableType:
+    """Leaderboard, winner, and the honest comparison on the holdout, as far as there are any yet."""
+    lead = Text.assemble(("\nleaderboard  ", "bold"), figures["spent"], took)
+    facts = _facts()
+    if figures["best"]:
+        facts.add_row("winner", f"{_winner(figures['best'], figures['confirmed'])}\n")
+        if figures["holdout"]["winner"]:
+            facts.add_row("holdout", f"{figures['verdict']}\n")
+        facts.add_row("", table(figures["comparison"]))
+    else:
+        states = ", ".join(f"{number} {state}" for state, number in figures["states"].items())
+        facts.add_row("winner", f"none yet: no trial has a finite loss ({states or 'none was begun'})")
+    for one in figures["failures"][:FAILURES]:
+        facts.add_row("failed", Text(f"{_count(one['trials'], 'trial')}: {one['reason']}", style="yellow"))
     return Group(lead, _leaderboard(leaderboard), "", facts)
+
+
+def _winner(best: Mapping[str, Any], again: Mapping[str, Any] | None) -> str:
+    line = f"{best['trial']}: validation loss {best['val_loss']:.4f}, {best['val_accuracy']:.1%} right"
+    if again:
+        mean, spread = again["val_loss_mean"], again["val_loss_std"]
+        line += f"; on {_count(again['seeds'], 'fresh seed')} {mean:.4f} ± {spread:.4f}"
+        line += f", diverged on {again['diverged_seeds']} more" if again["diverged_seeds"] else ""
+    params = ", ".join(f"{name} {text(value)}" for name, value in best["params"].items())
+    return f"{line}\n{params}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _facts() -> Table:
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column()
+    return facts
 
 
 def _leaderboard(rows: Sequence[Mapping[str, Any]]) -> Table:
