@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ def caviar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         with pytest.raises(SystemExit) as ended:
             main()
         assert ended.value.code == 2
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
         assert not Path(".caviar/storage/sweeps").exists()
         said = capsys.readouterr().err
         assert "Traceback" not in said

@@ -78,7 +78,7 @@ def main() -> None:
     """Runs the command; known errors become one message and an exit code."""
     from tuner.cli import run, look, model  # noqa: F401, I001  # importing registers the commands, in this order
 
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         app()
     except KeyboardInterrupt:
@@ -90,6 +90,8 @@ def main() -> None:
     except Exception:  # ours or a library's fault: whoever mends it needs to know where
         traceback.print_exc()
         sys.exit(FAILED)
+    finally:
+        signal.signal(signal.SIGTERM, before)  # processes that a caller forks later must end when they are told to
 
 
 def fail(message: str, code: int) -> NoReturn:
