@@ -48,7 +48,7 @@ class One:
 
 def run(quick: bool = False) -> Result:
     """Searches of 1,000 trials, three of each kind."""
-    return measure(32, 1, epochs=9) if quick else measure(1_000, 3, epochs=27)
+    return measure(16, 1, epochs=3) if quick else measure(1_000, 3, epochs=27)
 
 
 def measure(trials: int, pairs: int, epochs: int) -> Result:
