@@ -78,7 +78,7 @@ def publishing(_: Path) -> Result:
     (off,), (on,) = result["cpu_seconds"]["off"], result["cpu_seconds"]["on"]
     assert off < 0.2, "the only child that ends during a search is the publisher"
     assert on > 1, "which imports mlflow"
-    assert result["requests"]["POST /api/2.0/mlflow/runs/create"] == 6, "the sweep, four trials, and the winner again"
+    assert result["requests_per_trial"] > 1, "nothing else than requests brings a trial to a server"
     assert result["lost"] == 0 < result["metrics"]
     return result
 
