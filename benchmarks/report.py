@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.harness import Result
 
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+FAILED = {"goal": "to run at all", "measured": "it failed", "met": False}
 PAGE = "[benchmarks/RESULTS.md](benchmarks/RESULTS.md)"
 
 
@@ -30,7 +31,9 @@ def results_page(results: Mapping[str, Result]) -> str:
 def readme_table(results: Mapping[str, Result]) -> str:
     """The goals of all benchmarks, what was measured, on what and when."""
     rows = [
-        {"benchmark": f"`{name}`", **told(one)} for name, result in results.items() for one in result.get("goals", [])
+        {"benchmark": f"`{name}`", **told(one)}
+        for name, result in results.items()
+        for one in result.get("goals", [FAILED])
     ]
     where = dict.fromkeys(f"{machine_of(result)} ({result['date']})" for result in results.values())
     return "\n".join([*markdown(rows), "", f"Measured on {'; and on '.join(where)}. More: {PAGE}."])

@@ -252,6 +252,7 @@ def test_results_of_other_benchmarks_are_kept(tmp_path: Path, monkeypatch: pytes
     assert [saved[name]["date"] for name in ("start", "scale_data")] == ["2026-06-01", "2026-05-01"]
     assert "in May" in (tmp_path / "RESULTS.md").read_text()
     assert "0.20 s | met |" in readme.read_text()
+    assert "| `scale_data` | to run at all | it failed | **missed** |" in readme.read_text()
     assert "2026-06-01" in readme.read_text()
 
 
