@@ -32,6 +32,7 @@ from tests import sweeps
 from tuner.engine import tracking
 from tuner.engine.journal import Journal
 from tuner.engine.storage import Storage
+from tuner.engine.tracking.cursor import Cursor
 from tuner.engine.tracking.embedded import prepare
 from tuner.engine.tracking.projection import PARENT, Projection
 from tuner.engine.tracking.publisher import publish
@@ -192,6 +193,51 @@ def test_a_sweep_in_the_embedded_store(tmp_path: Path, uri: str) -> None:
         tracking.run_of(uri, parent.info.run_id)
     with pytest.raises(ValueError, match="no run"):
         tracking.run_of(uri, "0" * 32)
+
+
+TABLES = {
+    "runs": "name, status, start_time, end_time, source_type, source_name, user_id, lifecycle_stage, entry_point_name",
+    "tags": "key, tags.value",
+    "params": "key, params.value",
+    "metrics": "key, metrics.value, timestamp, step, is_nan",
+    "latest_metrics": "key, latest_metrics.value, timestamp, step, is_nan",
+}
+
+
+def rows_of(database: Path, parent: str) -> dict[str, list[tuple[object, ...]]]:
+    """All that MLflow's tables hold of the runs, by the runs' names instead of their ids."""
+    found = {}
+    with sqlite3.connect(database) as connection:
+        for table, columns in TABLES.items():
+            join = "" if table == "runs" else "JOIN runs USING (run_uuid)"
+            query = f"SELECT runs.name, {columns} FROM {table} {join}"  # noqa: S608
+            rows = [tuple("PARENT" if v == parent else v for v in row) for row in connection.execute(query)]
+            found[table] = sorted(rows, key=repr)
+        [(location,)] = connection.execute("SELECT artifact_uri FROM runs WHERE name = 't0000'")
+        [(run,)] = connection.execute("SELECT run_uuid FROM runs WHERE name = 't0000'")
+        assert location.endswith(f"{run}/artifacts")
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_many_runs_at_once_are_written_as_mlflow_writes_them(
+    tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuner.engine.tracking.publisher.ENTRIES", size)
+    storage = sweeps.write(tmp_path / "sweep", trials=20, size=4)
+    found = []
+    for way in ("one by one", "at once"):
+        uri = tracking.embedded_uri(tmp_path / way)
+        with monkeypatch.context() as patch:
+            if way == "one by one":
+                patch.setattr("tuner.engine.tracking.store.prepare", lambda uri: prepare(uri) and None)
+            assert publish(storage.uri, uri)
+        parent = Cursor.read(storage, uri).parent_run_id
+        found.append(rows_of(tmp_path / way / "mlflow.db", parent))
+    assert len(found[0]["metrics"]) > 100
+    assert {value for *_, value in found[0]["metrics"]} == {0, 1}, "some must be NaN"
+    for table in TABLES:
+        assert found[1][table] == found[0][table], table
 
 
 def test_the_store_knows_a_measure_that_comes_twice(uri: str) -> None:

@@ -11,6 +11,7 @@ from tuner.engine import execution, sweep
 from tuner.engine.execution import SweepResult
 from tuner.engine.storage import Storage
 from tuner.engine.sweep import Place, Show
+from tuner.engine.tracking import embedded_uri
 from tuner.spec import Spec, from_mapping, load
 
 __all__ = ["SweepResult", "place", "resume", "run"]
@@ -43,7 +44,7 @@ def resume(sweep_id: str, *, storage: str | None = None, show: Show = lambda _: 
 def place(storage: str | None = None) -> Place:
     """Where this user's sweeps live: `storage`, CAVIAR_STORAGE or a folder in CAVIAR_HOME (default ./.caviar)."""
     home = Path(os.environ.get("CAVIAR_HOME", ".caviar")).absolute()
-    tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}"
+    tracking = os.environ.get("MLFLOW_TRACKING_URI") or embedded_uri(home)
     chosen = storage or os.environ.get("CAVIAR_STORAGE") or str(home / "storage")
     return Place(home, Storage(chosen if "://" in chosen else Path(chosen).absolute()), tracking)
 

@@ -11,11 +11,11 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from tuner.engine.locks import locked
 
 
-def prepare(uri: str) -> None:
-    """Makes the embedded store's tables, once: MLflow's own migration fails when two processes run it together."""
+def prepare(uri: str) -> SqlAlchemyStore:
+    """Opens the embedded store and makes its tables; once, because MLflow's migration fails in two processes."""
     path = _database(uri)
     with locked(path.with_suffix(".lock")):
-        SqlAlchemyStore(uri, artifact_root(uri).as_uri())  # type: ignore[no-untyped-call]
+        return SqlAlchemyStore(uri, artifact_root(uri).as_uri())  # type: ignore[no-untyped-call]
 
 
 def artifact_root(uri: str) -> Path:

@@ -9,15 +9,20 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
+from uuid import uuid4
+
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from tuner.engine.journal import Journal
 from tuner.engine.storage import Storage
+from tuner.engine.tracking.bulk import Letter, write
 from tuner.engine.tracking.cursor import Cursor
 from tuner.engine.tracking.projection import PARENT, Projection
 from tuner.engine.tracking.registry import Origin, register
-from tuner.engine.tracking.store import Found, MlflowStore, RefusedError, or_refused, told
+from tuner.engine.tracking.store import Found, MlflowStore, RefusedError, or_refused, own_tags, told
 from tuner.spec import masked
 
+DELETED = "its run was deleted in MLflow; restore it there to see it"
 TABLE = '[{"path": "leaderboard.json", "type": "table"}]'
 
 
@@ -82,7 +87,11 @@ class Publication:
         projection = self.projection
         self._bear(PARENT)
         new = not projection.runs[PARENT].introduced
-        for name in [*(name for name in projection.dirty if name != PARENT), PARENT]:
+        trials = [name for name in projection.dirty if name != PARENT]
+        if self._store.embedded:
+            self._send_together(self._store.embedded, trials)
+            trials = []
+        for name in [*trials, PARENT]:
             self._guarded(name, partial(self._send, name))
         if new:
             self._guarded(PARENT, self._introduce)
@@ -130,13 +139,16 @@ class Publication:
         what = what or (f"trial {name}" if name else "the sweep's run")
         try:
             if run and run.deleted:
-                raise RefusedError("its run was deleted in MLflow; restore it there to see it")
+                raise RefusedError(DELETED)
             step()
         except RefusedError as error:
-            said = f"{what} is not published: {told(error)}"
-            if said not in self._cursor.refused:
-                self._cursor.refused.append(said)
-                print(said, file=sys.stderr, flush=True)
+            self._refuse(what, told(error))
+
+    def _refuse(self, what: str, why: str) -> None:
+        said = f"{what} is not published: {why}"
+        if said not in self._cursor.refused:
+            self._cursor.refused.append(said)
+            print(said, file=sys.stderr, flush=True)
 
     def _bear(self, name: str) -> str:
         """The id of the run `name`, which is made if MLflow lacks it."""
@@ -156,6 +168,20 @@ class Publication:
             self._store.set_status(run_id, run.status, run.ended)
             self._runs[name].status = run.status
         run.settle()
+
+    def _send_together(self, store: SqlAlchemyStore, names: Sequence[str]) -> None:
+        """All these trials in one transaction."""
+        letters = []
+        for name in names:
+            run, found = self.projection.runs[name], self._runs.get(name)
+            letters.append(Letter(found.run_id if found else uuid4().hex, run, born=found is None))
+        gone = write(store, self._experiment, own_tags(self._runs[PARENT].run_id), letters)
+        for name, letter in zip(names, letters, strict=True):
+            if letter.run_id in gone:
+                self._refuse(f"trial {name}", DELETED)
+            else:
+                self._runs[name] = Found(letter.run_id, letter.run.status)
+                letter.run.settle()
 
     def _introduce(self) -> None:
         """What a sweep's run has from the start: the spec and the data."""

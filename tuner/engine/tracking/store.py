@@ -63,8 +63,7 @@ class MlflowStore:
 
     def __init__(self, uri: str) -> None:
         configure()
-        if uri.startswith("sqlite"):
-            prepare(uri)
+        self.embedded = prepare(uri) if uri.startswith("sqlite") else None
         self.uri = uri
         mlflow.set_tracking_uri(uri)  # MLflow's registry resolves models:/… by the process-wide one
         mlflow.set_registry_uri(uri)
@@ -116,10 +115,8 @@ class MlflowStore:
 
     def create(self, experiment_id: str, name: str, tags: Mapping[str, str], begun: float, parent: str | None) -> str:
         """Makes a run, in status RUNNING, and returns its id."""
-        own = {"mlflow.user": getpass.getuser(), "mlflow.source.name": "caviar", "mlflow.source.type": "LOCAL"}
-        if parent:
-            own["mlflow.parentRunId"] = parent
-        run = self.client.create_run(experiment_id, start_time=_ms(begun), tags={**own, **tags}, run_name=name)
+        tags = {**own_tags(parent), **tags}
+        run = self.client.create_run(experiment_id, start_time=_ms(begun), tags=tags, run_name=name)
         return str(run.info.run_id)
 
     def log(self, run_id: str, measures: Sequence[Measure], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
@@ -187,6 +184,12 @@ def or_refused(request: Callable[[], T]) -> T:
         if error.error_code in REFUSALS:
             raise RefusedError(str(error)) from error
         raise
+
+
+def own_tags(parent: str | None) -> dict[str, str]:
+    """The tags that every run is born with, beside its own."""
+    own = {"mlflow.user": getpass.getuser(), "mlflow.source.name": "caviar", "mlflow.source.type": "LOCAL"}
+    return {**own, "mlflow.parentRunId": parent} if parent else own
 
 
 def _file_name(name: str) -> str:
