@@ -54,7 +54,7 @@ def run_all(names: Sequence[str], quick: bool) -> dict[str, Result]:
         began = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine(), "versions": versions()}
         try:
             results[name], told = run_one(name, quick)
-            print(f"{name}: {told}", flush=True)
+            print(f"{name}: {told} ({time.perf_counter() - clock:.0f} s)", flush=True)
         except Exception as error:
             results[name] = {"failed": f"{type(error).__name__}: {error}"}
             print(f"{name} failed: {error}", file=sys.stderr, flush=True)
