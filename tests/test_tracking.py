@@ -370,7 +370,7 @@ def test_two_sweeps_of_one_id_are_kept_apart(tmp_path: Path, uri: str) -> None:
 
 def test_an_experiment_that_mlflow_refuses_is_told_and_sent_once_it_is_there(tmp_path: Path, uri: str) -> None:
     client = MlflowClient(uri)
-    deleted = client.create_experiment("flights")
+    deleted = client.create_experiment("flights", artifact_location=(tmp_path / "artifacts").as_uri())
     client.delete_experiment(deleted)
     sweeps.write(tmp_path / "sweep", 4, 4)
     assert not publish(str(tmp_path / "sweep"), uri, drain_seconds=0)
