@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -64,22 +63,12 @@ def _trials(spec: Spec) -> int:
     return next((number for number in range(search.trials) if grid.ask(number) is None), search.trials)
 
 
-def _named(sweep_id: str | None) -> str | None:
-    from tuner.spec import NAME, NAME_RULE
-
-    if sweep_id is not None and not re.fullmatch(NAME, sweep_id):
-        raise typer.BadParameter(f"{sweep_id!r} must be {NAME_RULE}")
-    return sweep_id
-
-
 @app.command()
 def run(
     spec: SpecPath,
     sets: Sets = None,
     storage: StorageUri = None,
-    sweep_id: Annotated[
-        str | None, typer.Option("--id", help="The sweep's id. [default: name and time]", callback=_named)
-    ] = None,
+    sweep_id: Annotated[str | None, typer.Option("--id", help="The sweep's id. [default: name and time]")] = None,
     as_json: Json = False,
 ) -> None:
     """Run a sweep on this machine (or on the Ray cluster in RAY_ADDRESS), from the spec to a registered model."""

@@ -143,6 +143,11 @@ class Ledger:
         return reached[0] if reached else Stage.SEARCH
 
     @property
+    def expected_trials(self) -> int:
+        """How many search trials there will be, as far as is known."""
+        return self._selection.total
+
+    @property
     def epochs(self) -> int:
         return sum(len(rows) for rows in self.rows.values())
 

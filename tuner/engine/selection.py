@@ -59,6 +59,11 @@ class Selection:
             return self._promote(rung, chosen, {promotion.trial: promotion for promotion in promotions})
         return self._begin(workers) if self._fresh else None
 
+    @property
+    def total(self) -> int:
+        """How many trials there will be: fewer than asked for once the sampler has no more, a grid for example."""
+        return len(self._drawn) if self._exhausted else self._limit
+
     def report(self, trial: Trial, rung: int, loss: float) -> None:
         """`trial` has come to the end of `rung` with `loss`; NaN: it diverged or failed."""
         self.rule.report(trial.number, rung, loss)

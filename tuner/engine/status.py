@@ -139,7 +139,7 @@ class Reporter:
         return Status(
             **common,
             phase=phase or ledger.stage.value,
-            trials=ledger.terms.trials,
+            trials=ledger.expected_trials,
             states=counts(ledger),
             rungs=reached(ledger),
             best={"trial": row.trial, "val_loss": row.val_loss, "val_accuracy": row.val_accuracy} if row else None,
@@ -160,7 +160,7 @@ def reached(ledger: Ledger) -> list[tuple[int, int]]:
 def expected_epochs(ledger: Ledger) -> int:
     """About how many epochs the whole sweep will train: each rung keeps its share, then what follows the search."""
     rungs, terms = ledger.rule.rungs, ledger.terms
-    spent, trials = 0.0, float(terms.trials)
+    spent, trials = 0.0, float(ledger.expected_trials)
     for before, rung in zip((0, *rungs), rungs, strict=False):
         spent += trials * (rung - before)
         trials /= rungs[1] / rungs[0] if len(rungs) > 1 else 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from tuner.engine import build, status
 from tuner.engine.history import History
 from tuner.engine.journal import FIRST_ENTRY, Journal
 from tuner.engine.storage import Storage, StorageError
-from tuner.spec import Spec, parse
+from tuner.spec import NAME, NAME_RULE, Spec, parse
 
 if TYPE_CHECKING:
     from tuner.engine.ledger import Ledger
@@ -46,8 +47,11 @@ class SweepExistsError(ValueError):
 def create(spec: Spec, place: Place, sweep_id: str | None = None, show: Show = lambda _: None) -> str:
     """Reads the data, makes the snapshot and the journal's first entry; returns the sweep's id. Trains nothing.
 
-    DataError, SweepExistsError or StorageError before anything else is started.
+    ValueError (an id that cannot be, data that cannot be used, a sweep that exists) or StorageError before
+    anything else is started.
     """
+    if sweep_id is not None and not re.fullmatch(NAME, sweep_id):
+        raise ValueError(f"a sweep's id must be {NAME_RULE}, not {sweep_id!r}")
     sweep_id = sweep_id or new_id(spec.name)
     sweep = place.sweep(sweep_id)
     if not sweep.is_shared:
