@@ -52,6 +52,11 @@ def run(caviar: Run) -> Run:
     return call
 
 
+def test_an_id_that_is_no_folder_name(run: Run) -> None:
+    for wrong in ("a/b", "..", "", "it's"):
+        assert "a sweep's id must be letters, digits, '.', '_' and '-', at most 64" in run(GOOD, "--id", wrong)
+
+
 GOOD = "name: s\ndata: {source: good.csv, target: label}\n"
 
 
