@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
+
 import numpy as np
 import torch
 from torch import Tensor
+
+from models.permutation import Permutation
+
+CHUNK = 65536  # rows whose order is computed at once
 
 
 class Batches:
@@ -23,15 +30,18 @@ class Batches:
             available = self.rows if not self.per_pass else epoch_rows
             raise ValueError(f"batch_size {batch_size} is more than the {available} rows of an epoch; make it smaller")
 
-    def epoch(self, number: int) -> Tensor:
-        """Row numbers [steps, batch size] of the 0-based epoch `number`."""
-        first, last = number * self.steps, (number + 1) * self.steps
-        passes = range(first // self.per_pass, -(-last // self.per_pass))
-        order = np.concatenate([self._pass(each) for each in passes])
-        skip = first - passes.start * self.per_pass
-        return torch.from_numpy(order[skip : skip + self.steps])
+    def epoch(self, number: int, device: torch.device | None = None) -> Iterator[Tensor]:
+        """The row numbers, int64 [batch size], of each of the `steps` minibatches of the 0-based epoch `number`."""
+        step, last = number * self.steps, (number + 1) * self.steps
+        while step < last:
+            of_pass, place = divmod(step, self.per_pass)
+            count = min(max(CHUNK // self.size, 1), self.per_pass - place, last - step)
+            places = np.arange(place * self.size, (place + count) * self.size)
+            rows = self.start + _order(self.rows, self.seed, of_pass, self.size)(places)
+            yield from torch.from_numpy(rows).to(device).view(count, self.size)
+            step += count
 
-    def _pass(self, number: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-        key = np.random.SeedSequence((self.seed, number, self.size))
-        order = np.random.Generator(np.random.Philox(key)).permutation(self.rows)
-        return self.start + order[: self.per_pass * self.size].reshape(self.per_pass, self.size)
+
+@lru_cache(maxsize=2)
+def _order(rows: int, seed: int, of_pass: int, size: int) -> Permutation:
+    return Permutation(rows, np.random.SeedSequence((seed, of_pass, size)))

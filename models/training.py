@@ -58,7 +58,8 @@ def train(
     """Train `slots` in place up to `to_epoch`; yield one evaluation a live slot after every epoch.
 
     A slot whose loss is not finite is reported once, with a val_loss of NaN, and dropped. `keep_best`, val_loss or
-    val_accuracy, keeps each slot's network at its best evaluation, the first of equals. `group` slots are trained as one tensor program, by default as many as pay; a slot's numbers are the same in any company.
+    val_accuracy, keeps each slot's network at its best evaluation, the first of equals. `group` slots are trained
+    as one tensor program, by default as many as pay; a slot's numbers are the same in any company.
     """
     if not slots.labels:
         return
@@ -72,9 +73,8 @@ def train(
         if built is not slots.tensors:  # at first, and whenever slots were dropped
             built = slots.tensors
             parts = [Part(view, arrays) for view in slots.groups(group)]
-        order = batches.epoch(slots.epoch).to(arrays.X.device)
-        evaluations = [one for part in parts for one in part.epoch(order, keep_best)]
-        slots.epoch, slots.steps = slots.epoch + 1, slots.steps + len(order)
+        evaluations = [one for part in parts for one in part.epoch(batches, keep_best)]
+        slots.epoch, slots.steps = slots.epoch + 1, slots.steps + batches.steps
         live = [one.label for one in evaluations if not diverged(one, arrays)]
         if len(live) < len(slots.labels):
             slots.keep(live)
@@ -101,13 +101,13 @@ class Part:
         self.one_hot = one_hot.to(tensors["params"]).unsqueeze(1)  # [classes, 1, padded classes]
 
     @torch.inference_mode()
-    def epoch(self, order: Tensor, keep_best: str | None) -> list[Evaluation]:
-        """One epoch over the minibatches `order` [steps, batch], then an evaluation."""
+    def epoch(self, batches: Batches, keep_best: str | None) -> list[Evaluation]:
+        """One epoch over the minibatches, then an evaluation."""
         slots, X, y = self.slots, self.arrays.X, self.arrays.y
         rates = [learning_rate(config, slots.epoch) for config in slots.configs]
         self.optimizer.set_rates(rates)
-        loss = torch.zeros(order.shape[1], len(slots.labels), 1, dtype=torch.float64, device=X.device)
-        for rows in order:
+        loss = torch.zeros(batches.size, len(slots.labels), 1, dtype=torch.float64, device=X.device)
+        for rows in batches.epoch(slots.epoch, X.device):
             labels = y.index_select(0, rows)
             logp = self.network.forward(X.index_select(0, rows).to(slots.tensors["params"].dtype))
             loss -= logp.gather(2, labels.view(-1, 1, 1).expand(-1, len(slots.labels), 1))
@@ -115,7 +115,7 @@ class Part:
             slots.steps += 1
             self.optimizer.step(self.network.grads, slots.steps)
         slots.epoch += 1
-        return self.evaluate((sum_rows(loss)[:, 0] / order.numel()).tolist(), rates, keep_best)
+        return self.evaluate((sum_rows(loss)[:, 0] / (batches.steps * batches.size)).tolist(), rates, keep_best)
 
     def evaluate(
         self, train_losses: Sequence[float], rates: Sequence[float], keep_best: str | None

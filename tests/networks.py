@@ -79,7 +79,7 @@ def train_oracle(config: Config, weights: Weights, arrays: Arrays, order_seed: i
     for epoch in range(epochs):
         h["lr"] = decayed(config.decay, config.learning_rate, config.decay_rate, config.decay_every, epoch)
         losses = []
-        for batch in rows.epoch(epoch).numpy():
+        for batch in (numbers.numpy() for numbers in rows.epoch(epoch)):
             step += 1
             now = trained.weights
             if averages:
