@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -69,9 +70,7 @@ def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepRe
     with Publisher(sweep, spec.tracking.uri or place.tracking, _log(sweep)) as publisher:
         try:
             if not concluded:
-                _train(sweep_id, spec, place, history, reporter)
-                reporter.report(ledger, "running", "publish")
-                _conclude(sweep, ledger, history)
+                _finish(sweep_id, spec, place, history, reporter)
             elif not history.ended:  # killed between its last two entries
                 history.write("ended", status=json.loads(sweep.read("result.json"))["status"], reason="")
             result = _published(sweep, ledger, publisher)
@@ -93,14 +92,18 @@ def _refuse_a_second_driver(sweep: Storage) -> None:
         )
 
 
-def _train(sweep_id: str, spec: Spec, place: Place, history: History, reporter: status.Reporter) -> None:
-    if history.ledger.finished:
-        return
-    _require_snapshot(place.sweep(sweep_id), place)
-    from tuner.engine.connect import ray_cluster
+def _finish(sweep_id: str, spec: Spec, place: Place, history: History, reporter: status.Reporter) -> None:
+    """Trains what is left and writes the result; before Ray is stopped, so that both MLflow and Ray end meanwhile."""
+    sweep = place.sweep(sweep_id)
+    with contextlib.ExitStack() as stack:
+        if not history.ledger.finished:
+            _require_snapshot(sweep, place)
+            from tuner.engine.connect import ray_cluster
 
-    with ray_cluster(place.home):
-        _train_on_ray(sweep_id, spec, place, history, reporter)
+            stack.enter_context(ray_cluster(place.home))
+            _train(sweep_id, spec, place, history, reporter)
+        reporter.report(history.ledger, "running", "publish")
+        _conclude(sweep, history.ledger, history)
 
 
 def _require_snapshot(sweep: Storage, place: Place) -> None:
@@ -111,7 +114,7 @@ def _require_snapshot(sweep: Storage, place: Place) -> None:
         raise StorageError(f"the data that the sweep was begun on is gone: {error}") from error
 
 
-def _train_on_ray(sweep_id: str, spec: Spec, place: Place, history: History, reporter: status.Reporter) -> None:
+def _train(sweep_id: str, spec: Spec, place: Place, history: History, reporter: status.Reporter) -> None:
     from tuner.engine import driver  # imports ray, which reads its environment then
 
     ledger = history.ledger
