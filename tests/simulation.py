@@ -12,7 +12,7 @@ from tuner.search.space import Axis, Choice, LogUniform, Space
 from tuner.trial import Pack, Row, Stage, seed_of
 
 AXES = (Axis("learning_rate", LogUniform(1e-4, 1.0)), Axis("batch_size", Choice((32, 64))))
-SPACE = Space(AXES, {"hidden_layers": 0})
+SPACE = Space(AXES, {"hidden_layers": 1, "hidden_units": 8})
 
 
 def make_ledger(trials: int = 40, rule: str = "asha", confirm: int = 2) -> Ledger:

@@ -79,7 +79,7 @@ def test_run_answers_in_json(result: dict[str, Any]) -> None:
     assert set(result["best"]) >= {"trial", "params", "val_loss", "val_accuracy"}
     assert result["confirmed"]["seeds"] == 2
     assert result["confirmed"]["val_loss_std"] > 0
-    assert result["model_uri"] == "models:/digits/1"
+    assert (result["model_uri"], result["model_alias"]) == ("models:/digits/1", "champion")
     holdout = result["holdout"]
     assert holdout["class_prior"]["loss"] == pytest.approx(np.log(10), abs=0.02)
     assert holdout["winner"]["loss"] < 0.4 < holdout["class_prior"]["loss"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from tuner.cli import main
 from tuner.cli.find import find_sweep
 from tuner.engine.journal import Journal
+from tuner.engine.publisher import Published
 from tuner.engine.storage import Storage
 from tuner.engine.sweep import Place
 
@@ -96,7 +99,7 @@ def test_the_ui_opens_where_the_sweep_is_shown(  # noqa: PLR0917
     experiment: str | None,
 ) -> None:
     for sweep, *_ in SWEEPS:
-        cursor = f'{{"parent_run_id": null, "model_uri": null, "cursor": 0, "error": null, "experiment_id": "{sweep}"}}'
+        cursor = json.dumps(asdict(Published(experiment_id=sweep)))
         where.sweep(sweep).write("tracking.json", cursor.encode())
     started: list[list[str]] = []
     monkeypatch.setattr("tuner.engine.tracking.ui_command", lambda uri, port: ["mlflow", uri, str(port)])

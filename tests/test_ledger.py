@@ -12,8 +12,9 @@ import pytest
 from tests.simulation import make_ledger, train
 from tuner.engine import stages
 from tuner.engine.ledger import Ledger
-from tuner.engine.result import figures, leaderboard, summary
-from tuner.trial import Pack, Row, Stage, State
+from tuner.engine.result import figures, leaderboard
+from tuner.engine.verdict import summary
+from tuner.trial import Pack, Row, Stage, State, Trial
 
 
 def drive(ledger: Ledger, workers: int, seed: int, fail: set[int] = frozenset()) -> list[Pack]:
@@ -99,13 +100,52 @@ def test_the_halves_of_a_failed_pack_come_before_anything_else() -> None:
     assert quarter.trials == pack.trials[: len(pack.trials) // 2 // 2]
 
 
-def test_the_baseline_fits_small_data() -> None:
+@pytest.mark.parametrize(("rows", "batch", "epochs"), [(5, 5, 1000), (280, 8, 29), (1079, 32, 31), (100_000, 128, 9)])
+def test_the_baseline_is_trained_to_its_optimum_whatever_the_data(rows: int, batch: int, epochs: int) -> None:
     ledger = make_ledger(9)
-    ledger.cost.rows = 50
+    ledger.cost.rows = rows
+    [pack] = stages.baseline(ledger)
+    assert {trial.params["batch_size"] for trial in pack.trials} == {batch}
+    assert pack.to_epoch == epochs
+
+
+def test_a_softmax_regression_of_the_search_is_a_baseline_too() -> None:
+    ledger = make_ledger(20)
     packs = drive(ledger, 1, seed=0)
-    assert {trial.params["batch_size"] for pack in packs for trial in pack.trials if pack.stage is Stage.BASELINE} == {
-        50
+    ledger.trials = {  # as if the search had drawn no hidden layers
+        name: replace(trial, params={**trial.params, "hidden_layers": 0}) for name, trial in ledger.trials.items()
     }
+    ledger._of_stage[Stage.SEARCH] = [trial for trial in ledger.trials.values() if trial.stage is Stage.SEARCH]
+    for pack in packs:
+        if pack.stage is Stage.BASELINE:
+            ledger.rows |= {trial.id: [Row(trial.id, 1, 9.0, 9.0, 0.5, 0.1)] for trial in pack.trials}
+    assert stages.best_baseline(ledger) == ledger.ranked()[0]
+    said = figures(ledger, {"train": [1, 1], "validation": [1, 1], "holdout": [9, 1]})["verdict"]
+    assert said.endswith("It has no hidden layer: it is softmax regression itself.")
+
+
+def test_a_refit_lasts_as_long_as_is_best_on_average() -> None:
+    """Of three seeds, one is best at once by luck; together they are best at epoch 3."""
+    ledger = make_ledger(1)
+    trials = [Trial(f"s{seed}", seed, seed, {}) for seed in range(3)]
+    curves = [[0.3, 0.9, 0.5, 0.8], [0.9, 0.8, 0.4, 0.7], [0.9, 0.5, 0.5, 0.6]]
+    for trial, curve in zip(trials, curves, strict=True):
+        ledger.rows[trial.id] = [Row(trial.id, at + 1, 0.5, loss, 0.5, 0.1) for at, loss in enumerate(curve)]
+    assert stages._best_epoch(ledger, trials) == 3
+    ledger.terms = replace(ledger.terms, metric="val_accuracy")  # all alike: the loss decides
+    assert stages._best_epoch(ledger, trials) == 3
+    ledger.terms = replace(ledger.terms, select="last")
+    assert stages._best_epoch(ledger, trials) == 4
+
+
+def test_a_refit_that_is_worse_than_what_was_confirmed_is_told() -> None:
+    ledger = make_ledger(9)
+    packs = drive(ledger, 1, seed=0)
+    counts = {"train": [1, 1], "validation": [1, 1], "holdout": [9, 1]}
+    assert "Beware" not in figures(ledger, counts)["verdict"]
+    refit = next(pack.trials[0] for pack in packs if pack.stage is Stage.REFIT)
+    ledger.holdout[refit.id] = (1.2, 0.5)
+    assert "Beware: before it was refitted, its loss there was 1.0000 ± 0.0000" in figures(ledger, counts)["verdict"]
 
 
 def test_the_verdict_speaks_the_objective_and_names_a_missing_baseline() -> None:

@@ -99,7 +99,9 @@ def reproduce(
     sweep = where.sweep(recorded.sweep if recorded else find_sweep(run, where))
     _, ledger, _ = load(sweep)
     best = stages.winner(ledger)
-    wanted = recorded.trial if recorded else trial or (best.id if best else "")
+    wanted = recorded.trial if recorded else trial or (best.id if best else None)
+    if wanted is None:
+        raise ValueError(f"{sweep.uri} has no winner: no trial reached a finite loss; name a trial")
     if wanted not in ledger.rows:
         raise ValueError(f"no trial {wanted!r} with evaluations in {sweep.uri}: `caviar best` lists trials")
     found, before = ledger.trials[wanted], ledger.rows[wanted]

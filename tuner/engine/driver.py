@@ -175,23 +175,30 @@ def _worker_count(cpus: float, gpus: float, max_workers: int | None, patience: f
     At least one: a pack that waits is what makes an autoscaler start a machine.
     """
     looked, fits, fitted = -math.inf, 0, time.monotonic()
+    nodes: list[dict[str, Any]] = []
 
     def count() -> int:
-        nonlocal looked, fits, fitted
+        nonlocal looked, fits, fitted, nodes
         now = time.monotonic()
         if now - looked > REFRESH_SECONDS:
-            nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+            nodes = ray.nodes()  # type: ignore[no-untyped-call]
             looked, fits = now, sum(_fitting(node, cpus, gpus) for node in nodes)
         if fits:
             fitted = now
         elif now - fitted >= patience:
+            if not any(node["Alive"] for node in nodes):
+                raise CannotTrainError("the cluster has no machine any more")
             raise CannotTrainError(
-                f"a worker needs {cpus:g} CPUs and {gpus:g} GPUs, and no machine of the cluster has so much: lower "
-                "resources.cpus_per_worker or gpus_per_worker, or add a machine"
+                f"a worker needs {_amount(cpus, 'CPU')} and {_amount(gpus, 'GPU')}, and no machine of the cluster has "
+                "so much: lower resources.cpus_per_worker or gpus_per_worker, or add a machine"
             )
         return max(1, min(fits, max_workers or fits))
 
     return count
+
+
+def _amount(number: float, noun: str) -> str:
+    return f"{number:g} {noun}{'s' * (number != 1)}"
 
 
 def _fitting(node: Mapping[str, Any], cpus: float, gpus: float) -> int:

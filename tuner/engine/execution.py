@@ -16,9 +16,10 @@ from tuner.engine import build, status
 from tuner.engine.history import MODEL_FOLDER, History
 from tuner.engine.journal import Journal, JournalError
 from tuner.engine.publisher import Publisher
-from tuner.engine.result import figures, leaderboard, summary
+from tuner.engine.result import figures, leaderboard
 from tuner.engine.storage import Storage, StorageError
 from tuner.engine.sweep import Place, Show, load
+from tuner.engine.verdict import summary
 from tuner.spec import Spec
 from tuner.trial import Row
 
@@ -66,6 +67,7 @@ def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepRe
     reporter.resume(ledger)
     concluded = history.concluded
     if not concluded:
+        reporter.report(ledger, "running", ledger.stage.value)  # from now on nobody else may resume it
         history.begin()  # before the publisher looks, for which an earlier interruption would be the end
     with Publisher(sweep, spec.tracking.uri or place.tracking, _log(sweep)) as publisher:
         try:
@@ -161,7 +163,7 @@ def _published(sweep: Storage, ledger: Ledger, publisher: Publisher) -> SweepRes
     """The result, once MLflow has it too or a minute has passed."""
     where = publisher.wait(DRAIN_SECONDS)
     result = json.loads(sweep.read("result.json"))
-    result |= {"parent_run_id": where.parent_run_id, "model_uri": where.model_uri}
+    result |= {"parent_run_id": where.parent_run_id, "model_uri": where.model_uri, "model_alias": where.model_alias}
     return SweepResult(result, leaderboard(ledger), build.frame(ledger), where.error)
 
 

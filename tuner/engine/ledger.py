@@ -121,15 +121,21 @@ class Ledger:
 
     def score(self, trial_id: str) -> float:
         """What trials are compared by, lower is better: the best or last evaluation; infinity if there is none."""
-        scores = [self._loss(row) for row in self.rows.get(trial_id, ())]
+        scores = [self.loss_of(row) for row in self.rows.get(trial_id, ())]
         if not scores or not math.isfinite(scores[-1]):
             return math.inf
         return min(scores) if self.terms.select == "best" else scores[-1]
 
+    def loss_of(self, row: Row) -> float:
+        """An evaluation in the objective's terms, lower is better; a loss that is not finite is NaN in any terms."""
+        if self.terms.metric == "val_loss" or not math.isfinite(row.val_loss):
+            return row.val_loss
+        return -row.val_accuracy
+
     def best_row(self, trial_id: str) -> Row:
         """The evaluation that `score` stands for; the trial must have one."""
         rows = self.rows[trial_id]
-        return min(rows, key=self._loss) if self.terms.select == "best" else rows[-1]
+        return min(rows, key=self.loss_of) if self.terms.select == "best" else rows[-1]
 
     def ranked(self, stage: Stage = Stage.SEARCH) -> list[Trial]:
         """The stage's trials that have a finite score, best first; ties by number."""
@@ -168,7 +174,7 @@ class Ledger:
             self._set(trial.id, State.FAILED, pack.rung, f"pack {pack.id} returned no evaluation of it")
             self._report(pack, trial, math.nan)
             return
-        judged = rows[-1].train_loss if pack.stage is Stage.REFIT else self._loss(rows[-1])
+        judged = rows[-1].train_loss if pack.stage is Stage.REFIT else self.loss_of(rows[-1])
         if not math.isfinite(judged):
             self._report(pack, trial, math.nan)
             self._set(trial.id, State.DIVERGED, pack.rung, f"its loss was not finite at epoch {rows[-1].epoch}")
@@ -185,12 +191,6 @@ class Ledger:
 
     def _set(self, trial_id: str, state: State, rung: int, reason: str) -> None:
         self.states[trial_id] = self._changed[trial_id] = (state, rung, reason)
-
-    def _loss(self, row: Row) -> float:
-        """An evaluation in the objective's terms, lower is better; a loss that is not finite is NaN in any terms."""
-        if self.terms.metric == "val_loss" or not math.isfinite(row.val_loss):
-            return row.val_loss
-        return -row.val_accuracy
 
     # -- after the search --------------------------------------------------------------------------------------
 

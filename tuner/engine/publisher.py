@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from tuner.engine.storage import Storage
@@ -27,6 +27,7 @@ class Published:
     cursor: int = 0
     error: str | None = None
     experiment_id: str | None = None
+    model_alias: str | None = None
 
 
 class Publisher:
@@ -83,6 +84,4 @@ def published(sweep: Storage) -> Published:
         found: dict[str, Any] = json.loads(sweep.read(CURSOR))
     except FileNotFoundError:
         return Published()
-    return Published(
-        found["parent_run_id"], found["model_uri"], found["cursor"], found["error"], found["experiment_id"]
-    )
+    return Published(**{field.name: found[field.name] for field in fields(Published)})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from statistics import fmean, median_low, stdev
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from tuner.trial import Pack, Stage, State, Trial, Value, seed_of
@@ -12,15 +13,22 @@ from tuner.trial import Pack, Stage, State, Trial, Value, seed_of
 if TYPE_CHECKING:
     from tuner.engine.ledger import Ledger
 
-BASELINE_RATES = tuple(10 ** (-4 + 3 * step / 7) for step in range(8))  # eight, log-equidistant, 1e-4 … 1e-1
+BASELINE_RATES = tuple(10 ** (-3 + 2.5 * step / 7) for step in range(8))  # eight, log-equidistant, 1e-3 … 0.3
+BASELINE_STEPS = 1000  # with fewer it may not come near its optimum, and then it is no fair comparison
 
 
 def baseline(ledger: Ledger) -> list[Pack]:
-    """Plain softmax regression with Adam at eight learning rates, as long as the longest trial: the model to beat."""
+    """Plain softmax regression with Adam at eight learning rates: the model to beat.
+
+    At least as long as the longest trial, and long enough to converge: small data come in smaller batches.
+    """
+    rows = ledger.cost.rows
+    batch = min(128, rows, max(8, 1 << max(rows // 32, 1).bit_length() - 1))
+    epochs = max(ledger.rule.rungs[-1], math.ceil(BASELINE_STEPS / (rows // batch)))
     common: Mapping[str, Value] = {
         "hidden_layers": 0,
         "optimizer": "adam",
-        "batch_size": min(128, ledger.cost.rows),
+        "batch_size": batch,
         "decay": "inverse_time",
         "decay_rate": 0.1,
     }
@@ -35,7 +43,7 @@ def baseline(ledger: Ledger) -> list[Pack]:
         )
         for number, rate in enumerate(BASELINE_RATES)
     )
-    return [Pack(0, Stage.BASELINE, 0, 0, ledger.rule.rungs[-1], trials, "plain softmax regression, to compare with")]
+    return [Pack(0, Stage.BASELINE, 0, 0, epochs, trials, "plain softmax regression, to compare with")]
 
 
 def confirmation(ledger: Ledger) -> list[Pack]:
@@ -64,16 +72,16 @@ def refits(ledger: Ledger) -> list[Pack]:
 
     Where the winner's refit fails or diverges, the next best takes its place.
     """
-    chosen = [trial for trial in (winner(ledger), best_baseline(ledger)) if trial]
+    chosen = {trial.id: trial for trial in (winner(ledger), best_baseline(ledger)) if trial}
     packs = []
-    for number, trial in enumerate(chosen):
+    for number, trial in enumerate(chosen.values()):  # number 0, the winner, is exported
         if refit_name(trial) in ledger.trials:
             continue
         repeats = _repeats(ledger, trial) or [trial]
-        epochs = median_low(ledger.best_row(repeat.id).epoch for repeat in repeats)
+        epochs = _best_epoch(ledger, repeats)
         seed = seed_of(ledger.terms.seed, "refit", trial.id)
         refit = Trial(refit_name(trial), number, seed, trial.params, Stage.REFIT, trial.id, f"refit of {trial.id}")
-        reason = f"{trial.id} on training and validation rows for {epochs} epochs"
+        reason = f"{trial.id} on training and validation rows for {epochs} epoch{'s' * (epochs != 1)}"
         packs.append(Pack(0, Stage.REFIT, 0, 0, epochs, (refit,), reason))
     return packs
 
@@ -93,8 +101,16 @@ def winner(ledger: Ledger) -> Trial | None:
 
 
 def best_baseline(ledger: Ledger) -> Trial | None:
-    ranked = ledger.ranked(Stage.BASELINE)
-    return ranked[0] if ranked else None
+    """The best softmax regression of all: of the baseline, or a trial of the search that has no hidden layer."""
+    if not ledger.terms.baseline:
+        return None
+    searched = (trial for trial in ledger.ranked() if is_softmax_regression(trial))
+    found = [*ledger.ranked(Stage.BASELINE)[:1], *islice(searched, 1)]
+    return min(found, key=lambda trial: ledger.score(trial.id), default=None)
+
+
+def is_softmax_regression(trial: Trial) -> bool:
+    return not trial.params.get("hidden_layers")
 
 
 def confirmed(ledger: Ledger, trial: Trial) -> dict[str, float | int] | None:
@@ -115,6 +131,18 @@ def confirmed(ledger: Ledger, trial: Trial) -> dict[str, float | int] | None:
             figures[f"{name}_mean"] = fmean(values)
             figures[f"{name}_std"] = stdev(values) if len(values) > 1 else 0.0
     return figures
+
+
+def _best_epoch(ledger: Ledger, repeats: Sequence[Trial]) -> int:
+    """The epoch at which these trials of one configuration are best on average: one alone may be lucky early."""
+    curves = [ledger.rows[repeat.id] for repeat in repeats]
+    last = min(map(len, curves))
+    if ledger.terms.select == "last":
+        return last
+    means = [
+        (fmean(map(ledger.loss_of, rows)), fmean(row.val_loss for row in rows)) for rows in zip(*curves, strict=False)
+    ]
+    return min(range(last), key=means.__getitem__) + 1
 
 
 def _candidates(ledger: Ledger) -> list[Trial]:

@@ -144,7 +144,7 @@ class PackRun:
             for at, (label, config) in enumerate(zip(slots.labels, slots.configs, strict=True)):
                 network = kept.get(label) or last.single(at, config.widths)
                 found[label] = self._given.holdout(network)
-                if self._pack.stage is Stage.REFIT and not str(self._pack.trials[0].source).startswith("baseline"):
+                if self._pack.stage is Stage.REFIT and self._pack.trials[0].number == 0:
                     self._export(network)
         return found
 

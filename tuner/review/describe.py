@@ -16,7 +16,7 @@ FAILURES = 3  # of the commonest reasons
 SHOWN = 10  # rows of the leaderboard
 COLUMNS = 30
 AXES = 6  # searched hyperparameters in it, the most important ones
-LEAD = ("rank", "trial", "val_loss", "confirmed_val_loss", "val_accuracy", "epoch")
+LEAD = ("rank", "trial", "val_loss", "confirmed_val_loss", "val_accuracy", "confirmed_val_accuracy", "epoch")
 
 
 def describe_data(about: Mapping[str, Any]) -> RenderableType:
@@ -34,7 +34,7 @@ def describe_data(about: Mapping[str, Any]) -> RenderableType:
     lines: list[RenderableType] = [
         Text.assemble(("data ", "bold"), f"{about['source']['data']}  (snapshot {about['digest'][:12]})"),
         table(splits),
-        Text(f"{len(about['features'])} columns: {_some(list(about['features']))}"),
+        Text(f"{_count(len(about['features']), 'column')}: {_some(list(about['features']))}"),
     ]
     lines += [Text(f"warning: {warning}", style="yellow") for warning in about["warnings"]]
     return Group(*lines)
@@ -44,7 +44,8 @@ def describe_space(space: Space, trials: int) -> RenderableType:
     """The axes in order of importance, then what is fixed."""
     axes = [{"searched": axis.name, "domain": _domain(written(axis.domain))} for axis in space.axes]
     fixed = ", ".join(f"{name} = {text(value)}" for name, value in space.fixed.items())
-    lead = Text.assemble(("\nspace ", "bold"), f"{trials} trials over {len(axes)} axes, the most important first")
+    over = "1 axis" if len(axes) == 1 else f"{len(axes)} axes"
+    lead = Text.assemble(("\nspace ", "bold"), f"{_count(trials, 'trial')} over {over}, the most important first")
     return Group(lead, table(axes), Text(f"fixed: {fixed or 'nothing'}"))
 
 
@@ -52,13 +53,21 @@ def describe_result(
     figures: Mapping[str, Any], leaderboard: Sequence[Mapping[str, Any]], unsent: str | None
 ) -> RenderableType:
     """What a finished sweep found, and where its model is."""
-    places = [place for place in (figures["model_uri"], figures["model_path"]) if place]
+    places = [place for place in (_registered(figures), figures["model_path"]) if place]
     facts = _facts()
     facts.add_row("model", "\n".join(places) or "none")
     if unsent:
         rest = f"`caviar resume {figures['sweep']}` sends the rest"
         facts.add_row("MLflow", Text(f"has not got everything yet; {rest}. {unsent}", style="yellow"))
     return Group(describe_best(figures, leaderboard, f", {duration(figures['seconds'])}"), "", facts)
+
+
+def _registered(figures: Mapping[str, Any]) -> str | None:
+    uri, alias = figures["model_uri"], figures["model_alias"]
+    if not alias:
+        return str(uri) if uri else None
+    others = f"; until that alias is moved, {uri.rpartition('/')[0]}@champion is an older one"
+    return f"{uri}, now @{alias}{others if alias == 'challenger' else ''}"
 
 
 def describe_best(
@@ -68,23 +77,25 @@ def describe_best(
     lead = Text.assemble(("\nleaderboard  ", "bold"), figures["spent"], took)
     facts = _facts()
     if figures["best"]:
-        facts.add_row("winner", f"{_winner(figures['best'], figures['confirmed'])}\n")
+        facts.add_row("winner", f"{_winner(figures)}\n")
         if figures["holdout"]["winner"]:
             facts.add_row("holdout", f"{figures['verdict']}\n")
         facts.add_row("", table(figures["comparison"]))
     else:
         states = ", ".join(f"{number} {state}" for state, number in figures["states"].items())
         facts.add_row("winner", f"none yet: no trial has a finite loss ({states or 'none was begun'})")
+    if figures["halted"]:
+        facts.add_row("early end", Text(f"{figures['halted']}; the trials left out were not drawn at random", "yellow"))
     for one in figures["failures"][:FAILURES]:
         facts.add_row("failed", Text(f"{_count(one['trials'], 'trial')}: {one['reason']}", style="yellow"))
     return Group(lead, _leaderboard(leaderboard), "", facts)
 
 
-def _winner(best: Mapping[str, Any], again: Mapping[str, Any] | None) -> str:
+def _winner(figures: Mapping[str, Any]) -> str:
+    best, again = figures["best"], figures["confirmed"]
     line = f"{best['trial']}: validation loss {best['val_loss']:.4f}, {best['val_accuracy']:.1%} right"
     if again:
-        mean, spread = again["val_loss_mean"], again["val_loss_std"]
-        line += f"; on {_count(again['seeds'], 'fresh seed')} {mean:.4f} ± {spread:.4f}"
+        line += f"; on {_count(again['seeds'], 'fresh seed')} {figures['comparison'][0]['on fresh seeds']}"
         line += f", diverged on {again['diverged_seeds']} more" if again["diverged_seeds"] else ""
     params = ", ".join(f"{name} {text(value)}" for name, value in best["params"].items())
     return f"{line}\n{params}"

@@ -42,6 +42,8 @@ class Glance(Protocol):
     def seconds_left(self) -> float | None: ...
     @property
     def running(self) -> Sequence[str]: ...
+    @property
+    def halted(self) -> str: ...
 
 
 class Progress:
@@ -93,14 +95,16 @@ def panel(status: Glance) -> RenderableType:
     grid.add_column(style="bold")
     grid.add_column()
     grid.add_row("sweep", f"{status.sweep}  [dim]{status.phase}[/dim]")
-    grid.add_row("trials", _states(status.states) or "starting workers …")
+    grid.add_row("trials", _states(status.states) or ("starting workers …" if status.status == "running" else "none"))
     for epochs, reached in status.rungs:
         width = round(30 * reached / status.trials) if status.trials else 0
         grid.add_row(f"epoch {epochs}", Text("█" * width + f" {reached}", style="cyan"))
     if status.best:
         grid.add_row("best", f"{_loss(status.best)}, {status.best['val_accuracy']:.1%} right  ({status.best['trial']})")
     grid.add_row("speed", _speed(status))
-    for reason in list(status.running)[:4]:
+    if status.halted:
+        grid.add_row("early end", Text(status.halted, style="yellow"))
+    for reason in list(status.running)[:4] if status.status == "running" else ():
         grid.add_row("", Text(f"training: {reason}", style="dim", overflow="ellipsis", no_wrap=True))
     return Group(grid)
 
@@ -154,6 +158,6 @@ def _loss(best: Mapping[str, Any]) -> str:
 def _speed(status: Glance) -> str:
     if not status.epochs:
         return duration(status.seconds)
-    left = status.seconds_left
+    left = status.seconds_left if status.status == "running" else None
     speed = f"{status.epochs} epochs in {duration(status.seconds)}, {status.epochs_per_second:.1f}/s"
     return f"{speed}, about {duration(left)} left" if left else speed

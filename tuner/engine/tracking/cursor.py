@@ -24,7 +24,7 @@ class Cursor:
     experiment_id: str | None = None
     parent_run_id: str | None = None
     model_uri: str | None = None
-    model_version: str | None = None
+    model_alias: str | None = None
     error: str | None = None
     refused: list[str] = field(default_factory=list)
 

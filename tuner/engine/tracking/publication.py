@@ -206,7 +206,7 @@ class Publication:
         origin = Origin(self._experiment, self._runs[PARENT].run_id, winner["result"])
         folder = self._sweep.child(winner["model_dir"])
         model = or_refused(partial(register, self._store, origin, folder, name))
-        self._cursor.model_uri, self._cursor.model_version = model
+        self._cursor.model_uri, self._cursor.model_alias = model
 
 
 def _tables(board: Sequence[Mapping[str, Any]]) -> tuple[str, str]:

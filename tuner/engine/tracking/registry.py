@@ -43,7 +43,7 @@ class Origin:
 def register(store: MlflowStore, origin: Origin, folder: Storage, name: str | None) -> tuple[str, str | None]:
     """Logs the classifier in `folder` as a model of the run and registers it as `name`, each of it once.
 
-    Returns the model's URI and, if it is registered, its version. The first version of a name becomes its
+    Returns the model's URI and, if it is registered, the alias it was given. The first version of a name becomes its
     champion; a later one becomes the challenger.
     """
     with tempfile.TemporaryDirectory() as scratch:
@@ -52,8 +52,8 @@ def register(store: MlflowStore, origin: Origin, folder: Storage, name: str | No
         model_id = _logged(store, origin, digest) or _log(store, origin, directory, digest)
     if not name:
         return f"models:/{model_id}", None
-    number = _version(store, origin, name, model_id, digest)
-    return f"models:/{name}/{number}", number
+    number, alias = _version(store, origin, name, model_id, digest)
+    return f"models:/{name}/{number}", alias
 
 
 def classifier_of(uri: str, model_uri: str) -> Classifier:
@@ -105,7 +105,8 @@ def _log(store: MlflowStore, origin: Origin, directory: Path, digest: str) -> st
     return str(logged.model_id)
 
 
-def _version(store: MlflowStore, origin: Origin, name: str, model_id: str, digest: str) -> str:
+def _version(store: MlflowStore, origin: Origin, name: str, model_id: str, digest: str) -> tuple[str, str]:
+    """The version's number and the alias it was given."""
     client = store.client
     try:
         client.create_registered_model(name)
@@ -115,11 +116,12 @@ def _version(store: MlflowStore, origin: Origin, name: str, model_id: str, diges
     mine = {"caviar.digest": digest, "caviar.run": origin.run_id}
     versions = [v for v in client.search_model_versions(f"name = '{name}'") if mine.items() <= v.tags.items()]
     made = versions[0] if versions else _new_version(store, origin, name, model_id, mine)
-    if "caviar.alias" not in made.tags:  # else it had its alias, and people may have moved it since
+    alias = made.tags.get("caviar.alias")
+    if alias is None:  # else people may have moved it since
         alias = "challenger" if "champion" in client.get_registered_model(name).aliases else "champion"
         client.set_registered_model_alias(name, alias, made.version)
         client.set_model_version_tag(name, made.version, "caviar.alias", alias)
-    return str(made.version)
+    return str(made.version), alias
 
 
 def _new_version(store: MlflowStore, origin: Origin, name: str, model_id: str, tags: Mapping[str, str]) -> ModelVersion:
