@@ -444,7 +444,7 @@ BAD = [
     (
         "model",
         "{hidden_units: {per_layer: [64, 32]}}",
-        "model.hidden_units: per_layer has 2 entries, but hidden_layers goes up to 3: add the rest",
+        "model.hidden_units: hidden_layers goes up to 3, and per_layer has only 2: add the rest",
     ),
     (
         "search",

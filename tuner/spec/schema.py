@@ -197,7 +197,12 @@ class Budget(Section):
     """When to stop starting more."""
 
     hours: float | None = Field(
-        default=None, gt=0, le=1e6, allow_inf_nan=False, description="Wall-clock hours of the whole sweep."
+        default=None,
+        gt=0,
+        le=1e6,
+        allow_inf_nan=False,
+        description="Wall-clock hours of the search, over all attempts; then the best so far are confirmed and "
+        "refitted.",
     )
 
 

@@ -49,7 +49,7 @@ class Spec(Section):
     def conflicts(self) -> Iterator[tuple[str, str]]:
         units, depth = self.model.hidden_units, deepest(self.model.hidden_layers)
         if isinstance(units, PerLayer) and isinstance(units.layers, tuple) and len(units.layers) < depth:
-            text = f"per_layer has {len(units.layers)} entries, but hidden_layers goes up to {depth}: add the rest"
+            text = f"hidden_layers goes up to {depth}, and per_layer has only {len(units.layers)}: add the rest"
             yield "model.hidden_units", text
             return
         points = self.search.points or 2
