@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from enum import StrEnum
@@ -13,6 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
+SHOWN = 5  # of many columns that are lacking
+ISO_8601 = "write them as ISO 8601, e.g. 2013-01-31 or 2013-01-31T12:00"
 OBJECT_KINDS = {
     "string": "category",
     "empty": "category",
@@ -43,17 +47,31 @@ class Kind(StrEnum):
 
 def nearest(name: str, names: Iterable[object]) -> str:
     """` (nearest: 'x')`, or nothing where no name comes near: the end of an error message."""
-    near = difflib.get_close_matches(name, [str(other) for other in names], n=1)
+    # x1 is another column than x16, not a misspelt one
+    others = [str(other) for other in names if re.sub(r"\d", "", str(other)) != re.sub(r"\d", "", name)]
+    near = difflib.get_close_matches(name, others, n=1)
     return f" (nearest: {near[0]!r})" if near else ""
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 row`, `2 rows`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def require(names: Sequence[str], present: pd.Index) -> None:
     """Raises DataError unless each of `names` is exactly one of the columns `present`."""
     absent = [name for name in names if name not in present]
     if absent:
-        told = ", ".join(f"{name!r}{nearest(name, present)}" for name in absent)
+        told = ", ".join(f"{name!r}{nearest(name, present)}" for name in absent[:SHOWN])
+        told += f" and {len(absent) - SHOWN:,} more" if len(absent) > SHOWN else ""
         raise DataError(f"the data must have every column named, and lack {told}: add or rename")
-    double = [name for name in names if list(present).count(name) > 1]
+    wanted = set(names)
+    require_unique([name for name in present if name in wanted])
+
+
+def require_unique(names: Sequence[str]) -> None:
+    """Raises DataError where two of the columns `names` have one name."""
+    double = [name for name, count in Counter(names).items() if count > 1]
     if double:
         raise DataError(f"column names must be unique, and {double[0]!r} comes more than once: rename one")
 
@@ -112,8 +130,10 @@ def numbers_of(series: pd.Series, kind: Kind) -> NDArray[np.float64]:
 
 def times_of(series: pd.Series) -> pd.Series:
     """`series` as times in UTC (those without a zone are taken as UTC). Texts must be ISO 8601: else DataError."""
-    text = kind_of(series) is Kind.CATEGORY
+    form = "ISO8601" if kind_of(series) is Kind.CATEGORY else None
     try:
-        return pd.to_datetime(series, utc=True, format="ISO8601" if text else None)
-    except (ValueError, TypeError) as error:
-        raise DataError(f"column {series.name!r} must hold times ({error}): write them as ISO 8601") from error
+        return pd.to_datetime(series, utc=True, format=form)
+    except (ValueError, TypeError) as error:  # whose own words are of options that no spec has
+        wrong = series[pd.to_datetime(series, utc=True, format=form, errors="coerce").isna() & series.notna()]
+        told = next(iter(wrong), error)
+        raise DataError(f"column {series.name!r} must hold times, not {told!r}: {ISO_8601}") from error

@@ -70,7 +70,7 @@ GOOD = "name: s\ndata: {source: good.csv, target: label}\n"
         (GOOD + "train: {batch_size: {grid: []}}\n", ["batch_size", "grid []: needs at least one value"]),
         ("name: s\ndata: {source: good.csv, target: lable}\n", ["lable", "label"]),
         ("name: s\ndata: {source: missing.csv, target: label}\n", ["missing.csv", "none matches"]),
-        (GOOD + "train: {batch_size: 4096}\n", ["4,096", "rows"]),
+        (GOOD + "train: {batch_size: 4096}\n", ["4,096", "rows", "--set train.batch_size=32"]),
         (GOOD + "train: {batch_size: 128, epoch_rows: 100}\n", ["epoch_rows", "128", "100", "line 3"]),
         (GOOD + "tracking: {register: a/b}\n", ["tracking.register", "'a/b'", "without any of /"]),
     ],
@@ -91,7 +91,7 @@ def test_all_errors_come_at_once(run: Run) -> None:
     ("change", "words"),
     [
         (lambda frame: frame.assign(label=1), ["two classes", "label"]),
-        (lambda frame: frame.assign(label=[*[0, 1] * 299, 0, 2]), ["every class", "'2' (1 rows)"]),
+        (lambda frame: frame.assign(label=[*[0, 1] * 299, 0, 2]), ["every class", "'2' (1 row)"]),
         (lambda frame: frame.assign(label=[np.inf, *[0, 1] * 299, 0]), ["finite", "label"]),
         (lambda frame: frame.assign(a=np.nan), ["'a'", "has none"]),
         (lambda frame: frame.iloc[:0], ["must have rows", "good.csv"]),

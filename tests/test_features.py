@@ -192,6 +192,9 @@ def test_missing_and_double_columns_are_named_with_the_nearest() -> None:
     encoder = Encoder.fit(pd.DataFrame({"origin": ["a"], "dest": ["b"]}), ["origin", "dest"])
     with pytest.raises(DataError, match=r"'dest' \(nearest: 'desti'\)"):
         encoder.transform(pd.DataFrame({"origin": ["a"], "desti": ["b"]}))
+    images = Encoder.fit(pd.DataFrame(np.eye(64), columns=[f"x{i}" for i in range(64)]), [f"x{i}" for i in range(64)])
+    with pytest.raises(DataError, match="lack 'x16', 'x17', 'x18', 'x19', 'x20' and 43 more: add or rename"):
+        images.transform(pd.DataFrame(np.eye(16), columns=[f"x{i}" for i in range(16)]))
     double = pd.DataFrame([["a", "b", "c"]], columns=["origin", "dest", "dest"])
     with pytest.raises(DataError, match="'dest' comes more than once"):
         encoder.transform(double)

@@ -293,12 +293,13 @@ def test_data_that_cannot_be_used_is_refused_with_rule_value_and_next_step(tmp_p
     cases: list[tuple[pd.DataFrame, dict[str, Any], list[str]]] = [
         (whole.assign(kind="one"), {}, ["two classes or more", "only 'one'"]),
         (late, {}, ["must occur in the training rows", "'new' (19 rows)", "widen the window"]),
-        (blank, {}, ["must have a label", "3 have no 'kind'"]),
-        (infinite, {}, ["must be finite", "4 of 'kind'"]),
+        (blank, {}, ["must have a label", "'kind' has none in 3 rows"]),
+        (infinite, {}, ["must be finite", "'kind' is not in 4 rows"]),
         (whole.assign(kind=whole["number"].fillna(0.5)), {}, ["must hold classes", "cut the numbers into classes"]),
         (whole.assign(kind=HOURS), {}, ["holds times"]),
         (early, {}, ["'colour' has none", "training rows"]),
-        (whole, {"min_rows": 577}, ["as a batch (577)", "has 576", "smaller batches"]),
+        (whole, {"min_rows": 577}, ["largest train.batch_size (577)", "has 576", "--set train.batch_size=32"]),
+        (whole, {"min_rows": 256, "window": 7 * DAY, "validation": 4 * DAY, "holdout": DAY * 2.5}, ["batch_size=8"]),
         (whole, {"validation": 20 * DAY, "holdout": 10 * DAY}, ["train 0", "holdout 240"]),
         (whole, {"window": DAY}, ["train 0, validation 0, holdout 24"]),
         (whole, {"now": datetime(2012, 1, 1)}, ["must hold rows", "2012-01-01"]),
@@ -324,11 +325,28 @@ def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
         made(rows(), tmp_path)
 
 
+def test_classes_without_rows_to_be_compared_on_are_told(tmp_path: Path) -> None:
+    frame = rows()
+    early = frame["time"] < HOURS[-1] - 4 * DAY
+    frame["kind"] = np.where(early, frame["kind"], "mid")
+    assert made(frame, tmp_path).description["warnings"] == [
+        "no rows in holdout of 2 classes, whose errors go unseen there: 'high', 'low'"
+    ]
+    frame["kind"] = np.where(
+        early & (frame["time"] > HOURS[-1] - 6 * DAY) & (frame["kind"] == "low"), "mid", rows()["kind"]
+    )
+    assert made(frame, tmp_path).description["warnings"] == [
+        "no rows in validation of 1 class, whose errors go unseen there: 'low'"
+    ]
+
+
 def test_columns_that_teach_nothing_are_told(tmp_path: Path) -> None:
     frame = rows().assign(flat=1.0, ident=[f"id{place}" for place in range(len(HOURS))])
     warnings = made(frame, tmp_path).description["warnings"]
     assert any("'ident'" in text and "100%" in text for text in warnings)
-    assert any("'flat'" in text and "constant" in text for text in warnings)
+    assert "constant in the training rows, so nothing is learned from 2 features: 'flat', 'ident'" in warnings
+    (one,) = made(frame.drop(columns="ident"), tmp_path).description["warnings"]
+    assert one == "constant in the training rows, so nothing is learned from 1 feature: 'flat'"
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,9 @@ TABLE = pd.DataFrame(
 )
 
 
+WRITE = "write them as ISO 8601, e.g. 2013-01-31 or 2013-01-31T12:00"
+
+
 def write(frame: pd.DataFrame, path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     match path.suffixes[0]:
@@ -131,6 +134,10 @@ def test_unusable_sources_say_rule_value_and_next_step(tmp_path: Path) -> None:
     short = bad_npz(tmp_path / "short.npz", X=np.ones((2, 2)), y=np.ones(3))
     write(pd.DataFrame({"size": [1.0], "other": [2], "kind": ["a"]}), tmp_path / "b-differs.csv")
     write(TABLE.assign(gone=None), tmp_path / "gone.csv")
+    (tmp_path / "double.csv").write_text("size,kind,size\n1,a,2\n3,b,4\n")
+    write(TABLE.assign(when=["31/01/2013", "2013-01-02", "2013-01-03"]), tmp_path / "british.csv")
+    (tmp_path / "latin.csv").write_bytes("größe,kind\n1,a\n".encode("latin-1"))
+    (tmp_path / "late-latin.csv").write_bytes("size,kind\n1,a\n2,\xe9\n".encode("latin-1"))
     write(TABLE.assign(when=["2013-01-01", "first of May", "2013"]), tmp_path / "when.csv")
     write(TABLE.assign(when=pd.Series(["2013-01-01", None, "2013-02-01"])), tmp_path / "timeless.csv")
     at = str(tmp_path)
@@ -151,11 +158,15 @@ def test_unusable_sources_say_rule_value_and_next_step(tmp_path: Path) -> None:
         (good, {"time": "whn"}, ["lack 'whn'", "nearest: 'when'"]),
         (good, {"columns": ["size", "kind"]}, ["must not be a feature", "'kind'"]),
         (good, {"columns": ["size", "size"]}, ["'size' comes twice"]),
-        (f"{at}/gone.csv", {}, ["must have values", "'gone'", "leave it out"]),
-        (f"{at}/when.csv", {"time": "when"}, ["'when' must hold times", "first of May", "ISO 8601"]),
-        (f"{at}/timeless.csv", {"time": "when"}, ["1 have no 'when'"]),
-        (good, {"time": "size", "columns": ["colour"]}, ["1 have no 'size'"]),
-        (f"{at}/b-differs.csv", {"time": "other"}, ["must hold times, not int64"]),
+        (f"{at}/gone.csv", {}, ["must have values", "'gone' has none", "leave out"]),
+        (f"{at}/when.csv", {"time": "when"}, ["'when' must hold times, not 'first of May': " + WRITE]),
+        (f"{at}/british.csv", {"time": "when"}, ["must hold times, not '31/01/2013': " + WRITE]),
+        (f"{at}/timeless.csv", {"time": "when"}, ["'when' has none in 1 row:"]),
+        (good, {"time": "size", "columns": ["colour"]}, ["'size' has none in 1 row:"]),
+        (f"{at}/b-differs.csv", {"time": "other"}, ["must hold times, not int64 such as 2: " + WRITE]),
+        (f"{at}/double.csv", {}, ["must be unique", "'size' comes more than once", "rename"]),
+        (f"{at}/latin.csv", {}, ["latin.csv", "must be UTF-8", "save it as UTF-8"]),
+        (f"{at}/late-latin.csv", {}, ["save it as UTF-8"]),
         ([good, f"{at}/b-differs.csv"], {}, ["same columns", "good.csv", "'colour'", "align"]),
         ("nosuch://bucket/x.csv", {}, ["cannot look for nosuch://bucket/x.csv", "nosuch"]),
         (None, {}, ["`source` or from `sql`"]),
@@ -171,6 +182,11 @@ def test_unusable_sources_say_rule_value_and_next_step(tmp_path: Path) -> None:
         for words in told:
             assert words in str(caught.value), f"{source} {changes}"
     assert not (tmp_path / "no.db").exists()
+
+
+def test_two_columns_of_one_name_matter_only_where_they_are_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('"x","y","x.1","note","note",,\n1,a,2,p,q,,\n')
+    assert read(str(tmp_path / "t.csv"), columns=["x.1", "x"], target="y")["x.1"].tolist() == [2]
 
 
 def test_rows_to_predict_keep_their_texts_and_need_no_label(tmp_path: Path) -> None:

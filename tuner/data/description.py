@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.columns import counted
 from models.features import Encoder, Kind
 from tuner.data.request import Request
 from tuner.data.source import describe_source
@@ -50,6 +52,16 @@ def _range(frame: pd.DataFrame, time: str | None, rows: Indices) -> list[str] | 
     return [f"{times.min().isoformat()}Z", f"{times.max().isoformat()}Z"]
 
 
+def absences(description: Mapping[str, Any]) -> Iterator[str]:
+    """The classes without a row in validation or holdout, which is then no test of them."""
+    for part, counts in description["class_counts"].items():
+        absent = [repr(name) for name, count in zip(description["classes"], counts, strict=True) if not count]
+        if absent:
+            told = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
+            number = counted(len(absent), "class", "classes")
+            yield f"no rows in {part} of {number}, whose errors go unseen there: {told}"
+
+
 def warnings_of(request: Request, encoder: Encoder, X: NDArray[np.float32]) -> list[str]:
     """What a user should know of the training rows `X` before trusting a result."""
     found = []
@@ -67,5 +79,6 @@ def warnings_of(request: Request, encoder: Encoder, X: NDArray[np.float32]) -> l
             constant.append(column.name)
     if constant:
         told = ", ".join(repr(name) for name in constant[:5]) + (", ..." if len(constant) > 5 else "")
-        found.append(f"{len(constant)} features are constant in the training rows and teach nothing: {told}")
+        number = counted(len(constant), "feature")
+        found.append(f"constant in the training rows, so nothing is learned from {number}: {told}")
     return found

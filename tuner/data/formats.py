@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
 
-from models.features import DataError
+from models.columns import DataError, require_unique
 from tuner.data.request import NPZ_TARGET
 
 Table = tuple[pd.DataFrame, list[str]]
@@ -23,8 +23,15 @@ Reader = Callable[[IO[bytes], set[str] | None, Collection[str]], Table]
 
 
 def _read_csv(handle: IO[bytes], wanted: set[str] | None, texts: Collection[str]) -> Table:
-    frame = pd.read_csv(handle, low_memory=False, dtype=dict.fromkeys(texts, "str"))
+    try:
+        frame = pd.read_csv(handle, low_memory=False, dtype=dict.fromkeys(texts, "str"))
+    except UnicodeDecodeError as error:
+        raise DataError("a CSV file must be UTF-8 text, and this one is not: save it as UTF-8") from error
     names = [str(name) for name in frame.columns]
+    if {name.rpartition(".")[0] for name in names} & set(names):  # pandas calls the second x of a file x.1
+        handle.seek(0)
+        header = pd.read_csv(handle, header=None, nrows=1, dtype="str", keep_default_na=False).iloc[0]
+        require_unique([name for name in header if name and (wanted is None or name in wanted)])
     frame.columns = pd.Index(names)
     return (frame if wanted is None else frame[[name for name in names if name in wanted]]), names
 

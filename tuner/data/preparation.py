@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.columns import counted
 from models.features import DataError, Encoder, Kind, kind_of
-from tuner.data.description import describe, warnings_of
+from tuner.data.description import absences, describe, warnings_of
 from tuner.data.request import Request
 from tuner.data.source import read
 from tuner.data.splits import Split, cut, three_ways
@@ -53,7 +54,7 @@ def prepare(request: Request) -> Prepared:
     X = encoder.transform(frame.iloc[rows])
     description = describe(request, frame, split, y, classes) | {"encoder": encoder.to_json()}
     description["features"] = {column.name: column.kind.value for column in encoder.columns}
-    description["warnings"] = [*split.warnings, *warnings_of(request, encoder, X[: len(train)])]
+    description["warnings"] = [*split.warnings, *absences(description), *warnings_of(request, encoder, X[: len(train)])]
     sample = json.loads(train[features].head(SAMPLE_ROWS).to_json(orient="split", date_format="iso", index=False))
     return Prepared(X, y[rows], description, sample)
 
@@ -66,13 +67,15 @@ def label(series: pd.Series) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     name, kind = series.name, kind_of(series)
     missing = int(series.isna().sum())
     if missing:
-        raise DataError(f"every row must have a label, and {missing:,} have no {name!r}: drop or label them")
+        told = counted(missing, "row")
+        raise DataError(f"every row must have a label, and {name!r} has none in {told}: drop or label them")
     codes, values = pd.factorize(series, sort=False)
     keys: list[Any] = [str(value) for value in values]
     if kind is Kind.NUMBER:
         infinite = int((~np.isfinite(series.astype(np.float64))).sum())
         if infinite:
-            raise DataError(f"labels must be finite, and {infinite:,} of {name!r} are not: drop or label those rows")
+            told = counted(infinite, "row")
+            raise DataError(f"labels must be finite, and {name!r} is not in {told}: drop or label them")
         odd = next((value for value in values if value != int(value)), None)
         if odd is not None:
             raise DataError(f"a target must hold classes, and {name!r} holds {odd}: cut the numbers into classes")
@@ -103,14 +106,15 @@ def _split(request: Request, frame: pd.DataFrame, y: NDArray[np.int64]) -> Split
 
 def _check_training(train: NDArray[np.int64], y: NDArray[np.int64], classes: tuple[str, ...], min_rows: int) -> None:
     if len(train) < min_rows:
+        smaller = min(32, 1 << (len(train).bit_length() - 1))
         raise DataError(
-            f"training needs at least as many rows as a batch ({min_rows:,}), and has {len(train):,}: "
-            f"widen the window or choose smaller batches"
+            f"training needs at least as many rows as the largest train.batch_size ({min_rows:,}), and has "
+            f"{len(train):,}: bring more rows or choose smaller batches, e.g. --set train.batch_size={max(smaller, 2)}"
         )
     absent = np.flatnonzero(np.bincount(train, minlength=len(classes)) == 0)
     if len(absent):
-        told = ", ".join(f"{classes[place]!r} ({int((y == place).sum()):,} rows)" for place in absent[:5])
+        told = ", ".join(f"{classes[place]!r} ({counted(int((y == place).sum()), 'row')})" for place in absent[:5])
         raise DataError(
-            f"every class must occur in the training rows, and {told} occurs only in newer or other rows: "
+            f"every class must occur in the training rows, and only newer or other rows have {told}: "
             f"widen the window, or merge or drop the class"
         )

@@ -12,6 +12,7 @@ from typing import Any
 import fsspec
 import pandas as pd
 
+from models.columns import ISO_8601, counted
 from models.features import DataError, Kind, kind_of, require, times_of
 from tuner.data.database import hide_secrets, query_table
 from tuner.data.formats import READERS, Table
@@ -80,9 +81,11 @@ def timestamps(series: pd.Series) -> pd.Series:
     """
     missing = int(series.isna().sum())
     if missing:
-        raise DataError(f"every row must have a time, and {missing:,} have no {series.name!r}: drop or fill them")
+        told = counted(missing, "row")
+        raise DataError(f"every row must have a time, and {series.name!r} has none in {told}: drop or fill them")
     if kind_of(series) in (Kind.NUMBER, Kind.BOOLEAN):
-        raise DataError(f"column {series.name!r} must hold times, not {series.dtype}: write them as ISO 8601")
+        told = f"{series.dtype} such as {series.iloc[0]}"
+        raise DataError(f"column {series.name!r} must hold times, not {told}: {ISO_8601}")
     times: pd.Series = times_of(series).dt.tz_convert(None).astype("datetime64[us]")
     return times
 
@@ -101,7 +104,8 @@ def _check_values(frame: pd.DataFrame, features: Sequence[str]) -> None:
     empty = [name for name in features if frame[name].isna().all()]
     if empty:
         told = ", ".join(repr(name) for name in empty[:5])
-        raise DataError(f"a feature must have values, and {told} has none: leave it out of the features")
+        verb = "has" if len(empty) == 1 else "have"
+        raise DataError(f"a feature must have values, and {told} {verb} none: leave out what is empty")
 
 
 def _read_files(patterns: Sequence[str], wanted: set[str] | None, texts: Collection[str] = ()) -> Table:

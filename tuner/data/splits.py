@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.features import DataError
+from models.columns import DataError, counted
 from tuner.data.request import By, Size
 
 PARTS = ("train", "validation", "holdout")
@@ -94,7 +94,7 @@ def three_ways(
         else:
             rows, part, scarce = _drawn(rows, y, size, seed)
             if scarce:
-                warnings.append(f"{scarce} rows of classes with fewer than 3 rows are all in training")
+                warnings.append(f"only in training: {counted(scarce, 'row')} of classes with fewer than 3 rows")
         parts.append(part)
     split = Split(rows, parts[1], parts[0], tuple(dict.fromkeys(warnings)))
     if not all(len(part) for part in split.parts.values()):
@@ -135,7 +135,7 @@ def _drawn(rows: Indices, y: NDArray[np.int64], size: Size, seed: int) -> tuple[
     except ValueError as error:
         raise DataError(
             f"a stratified split needs rows of every class in every part, and {len(rows):,} rows of "
-            f"{len(np.unique(labels))} classes are too few ({error}): bring more rows or change the fractions"
+            f"{len(np.unique(labels)):,} classes are too few ({error}): bring more rows or change the fractions"
         ) from error
     return np.sort(np.concatenate([stay, rows[scarce]])), np.sort(part), int(scarce.sum())
 
