@@ -143,5 +143,12 @@ def test_a_wrong_option_is_explained(caviar: Run, arguments: list[str], words: l
         assert word in said
 
 
+def test_what_a_grid_leaves_out_is_said_before_any_work(run: Run) -> None:
+    missing = "name: s\ndata: {source: missing.csv, target: label}\nsearch: {sampler: grid, points: 3, trials: 4}\n"
+    fixed = "model: {hidden_layers: 0}\ntrain: {optimizer: sgd, batch_size: {choice: [32, 64]}, "
+    said = run(f"{missing}{fixed}learning_rate_decay: {{schedule: constant}}}}\n", "--json")
+    assert "warning: search.trials of 4 leaves out 2 of the 6 points of the grid: set it to 6 to try all" in said
+
+
 def test_an_override_is_checked_like_the_file(run: Run) -> None:
     assert "search.trials=many" in run(GOOD, "--set", "search.trials=many")

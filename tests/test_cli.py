@@ -69,8 +69,37 @@ def test_check_counts_the_points_that_a_grid_has(home: Home, spec: Path) -> None
     overrides = [word for option in options for word in ("--set", option)]
     done = home.caviar("check", str(spec), *overrides, "--json")
     assert "12 trials over 3 axes" in done.stderr
-    assert json.loads(done.stdout)["trials"] == 12
-    assert home.answer("check", str(spec), *overrides, "--set", "search.trials=7")["trials"] == 7
+    checked = json.loads(done.stdout)
+    assert (checked["trials"], "leaves out" in done.stderr) == (12, False)
+    assert checked["space"] == {
+        "learning_rate": {"grid": [0.01, 0.03, 0.1, 0.3]},
+        "momentum": {"grid": [0.9, 0.99]},
+        "optimizer": {"choice": ["sgd", "momentum"]},
+    }
+    assert checked["fixed"]["batch_size"] == 64
+    assert checked["classes"] == [str(digit) for digit in range(10)]
+    assert checked["columns"] == [f"x{pixel}" for pixel in range(64)]
+    checked = home.answer("check", str(spec), *overrides, "--set", "search.trials=7")
+    assert checked["trials"] == 7
+    grid, constant = checked["warnings"]
+    assert grid.startswith("search.trials of 7 leaves out 5 of the 12 points of the grid")
+    assert constant.startswith("constant in the training rows")
+
+
+def test_one_is_not_told_in_the_plural() -> None:
+    from rich.console import Console
+
+    from tuner.review.describe import describe_data, describe_space
+    from tuner.search.space import Axis, Space, Uniform
+
+    parts = {part: [1] for part in ("train", "validation", "holdout")}
+    about = {"class_counts": parts, "ranges": {}, "classes": ["a"], "source": {"data": "x.csv"}, "digest": "0"}
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(describe_data({**about, "features": {"x": "number"}, "warnings": []}))
+        console.print(describe_space(Space((Axis("momentum", Uniform(0, 1)),)), 1))
+    for words in ("1 column: x", "1 trial over 1 axis,"):
+        assert words in captured.get()
 
 
 def test_run_answers_in_json(result: dict[str, Any]) -> None:

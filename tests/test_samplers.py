@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from tuner.search.grid import points_per_axis
+from tuner.search.grid import GridSampler, points_per_axis
 from tuner.search.samplers import SAMPLERS, Sampler, make
 from tuner.search.space import (
     LARGEST_GRID,
@@ -24,6 +24,7 @@ from tuner.search.space import (
     Space,
     Uniform,
 )
+from tuner.spec import parse
 from tuner.spec.schema import Search
 from tuner.trial import Draw, Value
 
@@ -120,6 +121,14 @@ def test_a_grid_holds_every_distinct_combination_once_and_ends() -> None:
     assert {frozenset(params) for params in got} == {frozenset(params.items()) for params in expected}
     assert sampler.ask(36) is None
     assert sampler.ask(37) is None
+
+
+@pytest.mark.parametrize("model", ["{hidden_layers: {int: [0, 3]}}", "{hidden_units: {per_layer: {grid: [8, 9, 10]}}}"])
+def test_a_grid_knows_its_size(model: str) -> None:
+    train = "{optimizer: {choice: [sgd, momentum, adam]}, learning_rate_decay: {schedule: {choice: [constant, sqrt]}}}"
+    for space in (SPACE, EMPTY, parse(f"name: a\ndata: {{source: a.npz}}\nmodel: {model}\ntrain: {train}").space()):
+        sampler = GridSampler(space, 0, 1, points=3)
+        assert sampler.size() == len(_draws(sampler, space.combinations(3)))
 
 
 def test_the_first_part_of_a_grid_is_a_fair_sample_of_it() -> None:

@@ -28,6 +28,7 @@ from tuner.cli.find import find_sweep
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tuner.data.snapshot import Snapshot
     from tuner.engine.execution import SweepResult
     from tuner.engine.sweep import Place
     from tuner.spec import Spec
@@ -48,19 +49,48 @@ def check(spec: SpecPath, sets: Sets = None, storage: StorageUri = None, as_json
     trials = _trials(loaded)
     out.print(describe_space(loaded.space(), trials))
     if as_json:
-        rows = snapshot.description["rows"]
-        answer({"name": loaded.name, "digest": snapshot.digest, "rows": rows, "trials": trials})
+        answer(_checked(loaded, snapshot, trials))
+
+
+def _checked(spec: Spec, snapshot: Snapshot, trials: int) -> dict[str, Any]:
+    from tuner.search.space import written
+
+    about, space = snapshot.description, spec.space()
+    return {
+        "name": spec.name,
+        "digest": snapshot.digest,
+        "rows": about["rows"],
+        "classes": about["classes"],
+        "columns": list(about["features"]),
+        "trials": trials,
+        "space": {axis.name: written(axis.domain) for axis in space.axes},
+        "fixed": dict(space.fixed),
+        "warnings": [*_warnings(spec), *about["warnings"]],
+    }
 
 
 def _trials(spec: Spec) -> int:
-    """How many trials a sweep can have: a grid has an end, which its sampler knows, as the ledger learns from it."""
-    from tuner.search import samplers
+    """How many trials a sweep can have: a grid has an end."""
+    return min(spec.search.trials, _grid_points(spec) or spec.search.trials)
+
+
+def _grid_points(spec: Spec) -> int | None:
+    """How many points the grid of `spec` has, as its sampler counts them; None where it draws from no grid."""
+    from tuner.search.grid import GridSampler
 
     search = spec.search
     if search.sampler != "grid":
-        return search.trials
-    grid = samplers.make(search.sampler, spec.space(), search.seed, search.trials, search.points)
-    return next((number for number in range(search.trials) if grid.ask(number) is None), search.trials)
+        return None
+    return GridSampler(spec.space(), search.seed, search.trials, search.points).size()
+
+
+def _warnings(spec: Spec) -> list[str]:
+    """The spec's own, and what its trials leave out of a grid: samplers are behind the spec's door."""
+    points, trials = _grid_points(spec) or 0, spec.search.trials
+    if points <= trials:
+        return spec.warnings()
+    left = f"search.trials of {trials:,} leaves out {points - trials:,} of the {points:,} points of the grid"
+    return [*spec.warnings(), f"{left}: set it to {points} to try all"]
 
 
 @app.command()
@@ -94,7 +124,7 @@ def resume(name: SweepName, storage: StorageUri = None, as_json: Json = False) -
 
 
 def _warn(spec: Spec, out: Console) -> None:
-    for warning in spec.warnings():
+    for warning in _warnings(spec):
         out.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -44,6 +46,20 @@ class GridSampler:
 
     def tell(self, number: int, epochs: int, loss: float) -> None:
         """Nothing is learned from results."""
+
+    def size(self) -> int:
+        """How many points there are. Only hyperparameters that others depend on are walked: the rest multiply."""
+        conditions = [*(axis.active for axis in self._space.axes), *self._space.conditions.values()]
+        deciding = {requirement.name for condition in conditions for requirement in condition}
+        axes = list(zip(self._space.axes, self._axes, strict=True))
+        total = 0
+        for places in itertools.product(*(range(len(units) if axis.name in deciding else 1) for axis, units in axes)):
+            active = self._space.decode([units[place] for (_, units), place in zip(axes, places, strict=True)])
+            if all(axis.name in active or place == 0 for (axis, _), place in zip(axes, places, strict=True)):
+                total += math.prod(
+                    len(units) for axis, units in axes if axis.name in active and axis.name not in deciding
+                )
+        return total
 
     def _walk(self) -> Iterator[tuple[float, ...]]:
         for index in self._order.tolist():
