@@ -123,7 +123,14 @@ def test_a_grid_holds_every_distinct_combination_once_and_ends() -> None:
     assert sampler.ask(37) is None
 
 
-@pytest.mark.parametrize("model", ["{hidden_layers: {int: [0, 3]}}", "{hidden_units: {per_layer: {grid: [8, 9, 10]}}}"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "{hidden_units: {per_layer: {grid: [8, 9, 10]}}}",
+        "{hidden_units: 8, bn_decay: {grid: [0.8, 0.9]}}",  # hidden_layers decide on batch_norm, that on bn_decay
+        "{hidden_units: 8, batch_norm: {choice: [true, false]}, bn_decay: {grid: [0.8, 0.9]}}",
+    ],
+)
 def test_a_grid_knows_its_size(model: str) -> None:
     train = "{optimizer: {choice: [sgd, momentum, adam]}, learning_rate_decay: {schedule: {choice: [constant, sqrt]}}}"
     for space in (SPACE, EMPTY, parse(f"name: a\ndata: {{source: a.npz}}\nmodel: {model}\ntrain: {train}").space()):

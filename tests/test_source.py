@@ -187,6 +187,8 @@ def test_unusable_sources_say_rule_value_and_next_step(tmp_path: Path) -> None:
 def test_two_columns_of_one_name_matter_only_where_they_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text('"x","y","x.1","note","note",,\n1,a,2,p,q,,\n')
     assert read(str(tmp_path / "t.csv"), columns=["x.1", "x"], target="y")["x.1"].tolist() == [2]
+    (tmp_path / "nameless.csv").write_text("x,y,x.1,,\n1,a,2,3,4\n")
+    assert read(str(tmp_path / "nameless.csv"), target="y")["x.1"].tolist() == [2]
 
 
 def test_rows_to_predict_keep_their_texts_and_need_no_label(tmp_path: Path) -> None:
