@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -135,7 +136,8 @@ def _execute(sweep_id: str, where: Place, out: Console, as_json: bool) -> None:
     from tuner.review.terminal import Progress
 
     try:
-        with Progress(out) as progress:
+        others = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()  # Ray prints, too
+        with others, Progress(out) as progress:
             result = execution.execute(sweep_id, where, progress)
     except KeyboardInterrupt:
         fail(f"\ninterrupted; nothing is lost: caviar resume {sweep_id}", INTERRUPTED)
