@@ -237,10 +237,10 @@ def test_predictions_use_the_oracles_statistics(statistics: str) -> None:
 
 
 def test_the_best_evaluation_is_kept_and_the_rate_reported() -> None:
-    config = replace(mixed(1)[0], optimizer="adam", learning_rate=0.5, decay="exponential", decay_rate=0.9)
+    config = replace(mixed(1)[0], optimizer="adam", learning_rate=1.5, decay="exponential", decay_rate=0.9)
     slots = start([config, replace(config, seed=3)])
     history = run(slots, 6)
-    assert [epoch[0].learning_rate for epoch in history] == pytest.approx([0.5 * 0.9**epoch for epoch in range(6)])
+    assert [epoch[0].learning_rate for epoch in history] == pytest.approx([1.5 * 0.9**epoch for epoch in range(6)])
     for label, kept in slots.best.items():
         losses = [one.val_loss for one in of(history, label)]
         assert min(losses) < losses[-1], "choose other numbers: the last evaluation is the best"
