@@ -18,7 +18,7 @@ from models.features import DataError
 from tuner.data.preparation import label
 from tuner.data.request import Request
 from tuner.data.snapshot import Snapshot, build
-from tuner.data.splits import PARTS, cut, three_ways
+from tuner.data.splits import PARTS, _stratified, cut, three_ways
 
 HOURS = pd.date_range("2013-03-01", periods=24 * 30, freq="h", tz="UTC")  # 30 days, the newest at 23:00
 DAY = timedelta(days=1)
@@ -384,3 +384,16 @@ def test_parts_are_named_in_the_order_of_the_rows(tmp_path: Path) -> None:
     snapshot = made(rows(), tmp_path)
     assert tuple(snapshot.splits) == PARTS
     assert snapshot.splits["holdout"].stop == len(snapshot.X) == len(snapshot.y)
+
+
+@pytest.mark.parametrize("number", [10, 137, 500, 990])
+def test_a_drawn_part_has_of_each_class_its_share(number: int) -> None:
+    labels = np.random.default_rng(1).choice(4, size=1000, p=[0.7, 0.2, 0.08, 0.02])
+    drawn = _stratified(labels, number, np.random.default_rng(5))
+    assert drawn.sum() == number
+    assert np.abs(np.bincount(labels[drawn], minlength=4) - np.bincount(labels) * number / 1000).max() < 1
+    again = _stratified(labels, number, np.random.default_rng(5))
+    other = _stratified(labels, number, np.random.default_rng(6))
+    assert np.array_equal(drawn, again)
+    assert not np.array_equal(drawn, other)
+    assert 0.3 < np.flatnonzero(drawn).mean() / 1000 < 0.7, "drawn from everywhere"

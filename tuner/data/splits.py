@@ -80,7 +80,7 @@ def three_ways(
     By time: the newest rows, so that validation comes just before the holdout. A span counts back from `now`
     or from the newest row (as in `cut`), a fraction means that part of all N rows; rows of equal time are
     never parted, those on a border go to the newer part. At random: stratified by class and the same for the
-    same seed, with scikit-learn; rows of a class with fewer than three all stay in training.
+    same seed; rows of a class with fewer than three all stay in training.
     """
     rows = np.arange(len(y))
     border: np.datetime64 | None = None if now is None else naive(now)
@@ -121,23 +121,34 @@ def _newest(times: Times, size: Size, total: int, border: np.datetime64 | None) 
 
 def _drawn(rows: Indices, y: NDArray[np.int64], size: Size, seed: int) -> tuple[Indices, Indices, int]:
     """The rows that stay, those drawn, both sorted, and how many were too few of their class to be drawn from."""
-    from sklearn.model_selection import train_test_split
-
     if isinstance(size, timedelta):
         raise DataError(f"a part in units of time ({size}) needs a split by time: name `time`, or give a `fraction`")
     labels = y[rows]
-    scarce = np.bincount(labels)[labels] < 3
     number = round(_fraction(size) * len(y))
-    try:
-        stay, part = train_test_split(
-            rows[~scarce], test_size=number, stratify=labels[~scarce], random_state=seed % 2**32
-        )
-    except ValueError as error:
+    scarce = np.bincount(labels)[labels] < 3
+    drawn = np.zeros(len(rows), dtype=bool)
+    drawn[~scarce] = _stratified(labels[~scarce], number, np.random.default_rng(seed))
+    classes = len(np.unique(labels))
+    if not classes <= number <= (~drawn).sum() + number - classes:
         raise DataError(
-            f"a stratified split needs rows of every class in every part, and {len(rows):,} rows of "
-            f"{len(np.unique(labels)):,} classes are too few ({error}): bring more rows or change the fractions"
-        ) from error
-    return np.sort(np.concatenate([stay, rows[scarce]])), np.sort(part), int(scarce.sum())
+            f"a stratified split needs rows of every class in every part, and {len(rows):,} rows of {classes} classes "
+            f"are too few for parts of {number:,} and {len(rows) - number:,}: bring more rows or change the fractions"
+        )
+    return rows[~drawn], rows[drawn], int(scarce.sum())
+
+
+def _stratified(labels: NDArray[np.int64], number: int, random: np.random.Generator) -> NDArray[np.bool_]:
+    """Which rows are drawn: `number` of them, of each class its share; what rounding leaves, by largest remainder."""
+    counts = np.bincount(labels)
+    shares = counts * (number / max(len(labels), 1))
+    quota = np.floor(shares).astype(np.int64)
+    quota[np.argsort(quota - shares, kind="stable")[: max(number - quota.sum(), 0)]] += 1
+    order = random.permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]  # class after class, shuffled within
+    place = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    drawn = np.zeros(len(labels), dtype=bool)
+    drawn[order] = place < np.minimum(quota, counts)[labels[order]]
+    return drawn
 
 
 def _fraction(size: float) -> float:

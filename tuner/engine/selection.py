@@ -11,7 +11,7 @@ from tuner.search.space import Space
 from tuner.search.stopping import StoppingRule
 from tuner.trial import Promotion, Trial, seed_of
 
-POOL = 512  # trials drawn ahead, so that a pack finds others of its shape; a search ended early leaves them out
+POOL = 1024  # trials drawn ahead, so that a pack finds others of its shape; a search ended early leaves them out
 
 
 @dataclass(frozen=True, slots=True)
