@@ -63,6 +63,7 @@ class Contest:
             "name": self.name,
             "data": dict(self.data),
             "model": {
+                "initial_weights": "torch",  # as the peers'
                 "hidden_layers": {"int": list(space.HIDDEN_LAYERS)},
                 "hidden_units": {"log_int": list(space.HIDDEN_UNITS)},
             },

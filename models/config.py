@@ -14,6 +14,7 @@ CLASS_BUCKET = 16  # one is enough for the output layer, which batch norm never 
 _CONVERT = {"bool": bool, "int": int, "float": float, "str": str}
 CHOICES = {
     "activation": ("relu", "tanh"),
+    "initial_weights": ("he", "torch"),
     "bn_statistics": ("ewa", "second_pass"),
     "optimizer": ("sgd", "momentum", "rmsprop", "adam"),
     "decay": ("constant", "inverse_time", "exponential", "sqrt", "staircase"),
@@ -31,6 +32,7 @@ class Config:
     bn_decay: float = 0.9
     bn_statistics: str = "ewa"
     activation: str = "relu"
+    initial_weights: str = "he"
     optimizer: str = "momentum"
     learning_rate: float = 0.1
     momentum: float = 0.9

@@ -60,19 +60,24 @@ class Layout:
         return [tuple(parts[at : at + each]) for at in range(0, len(parts), each)]
 
 
-def initial(layout: Layout, seed: int, widths: Sequence[int], classes: int) -> Tensor:
-    """He initialisation of one slot, float64 [length]: weights ~ N(0, 2 / fan-in), gamma 1, beta and biases 0.
+GAINS = {
+    "he": 2.0,  # makes up for the half that a ReLU takes (He et al., 2015)
+    "torch": 1 / 3,  # the variance of torch.nn.Linear's default, which is uniform
+}
 
-    The 2 makes up for the ReLU that follows (He et al., 2015). None follows the output layer: its weights are
-    ~ N(0, 1 / (3 fan-in)), the variance of torch's default, so that the first predictions are near uniform and the
-    first loss near ln(classes). The numbers depend on `seed` and on the true `widths` and `classes` only; what is
-    padded gets zeros, and a bias of minus infinity for the classes that do not exist, so that softmax gives them
-    exactly nothing.
+
+def initial(layout: Layout, seed: int, widths: Sequence[int], classes: int, weights: str = "he") -> Tensor:
+    """One slot's first parameters, float64 [length]: hidden weights ~ N(0, GAINS[weights] / fan-in), gamma 1, else 0.
+
+    No ReLU follows the output layer: its weights are ~ N(0, 1 / (3 fan-in)) in any case, so that the first
+    predictions are near uniform and the first loss is near ln(classes). The numbers depend on `seed` and on the true
+    `widths` and `classes` only; what is padded gets zeros, and a bias of minus infinity for the classes that do not
+    exist, so that softmax gives them exactly nothing.
     """
     generator = np.random.Generator(np.random.Philox(seed))
     flat = torch.zeros(1, layout.length, dtype=torch.float64)
     fan_in = layout.inputs
-    gains = [2.0] * len(widths) + [1 / 3]
+    gains = [GAINS[weights]] * len(widths) + [GAINS["torch"]]
     for W, width, gain in zip(layout.weights(flat), (*widths, classes), gains, strict=True):
         values = generator.standard_normal((width, fan_in)) * np.sqrt(gain / fan_in)
         W[0, :width, :fan_in] = torch.from_numpy(values)

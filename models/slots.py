@@ -51,7 +51,7 @@ class Slots:
         shapes = _shapes(configs[0], layout)
         tensors = {name: torch.zeros(len(configs), *shape, dtype=dtype) for name, shape in shapes.items()}
         for params, config in zip(tensors["params"], configs, strict=True):
-            params.copy_(initial(layout, config.seed, config.widths, classes))
+            params.copy_(initial(layout, config.seed, config.widths, classes, config.initial_weights))
         return cls(labels, configs, epoch=0, steps=0, layout=layout, classes=classes, tensors=tensors)
 
     def select(self, labels: Sequence[str]) -> Slots:

@@ -151,6 +151,26 @@ def test_where_every_trial_fails_the_sweep_stops_and_can_go_on(tmp_path: Path) -
     assert run(storage, 10_000, seed=0).ledger.finished
 
 
+@pytest.mark.parametrize("after", [True, False])
+def test_an_interrupt_in_the_middle_of_an_append_leaves_a_journal_that_goes_on(tmp_path: Path, after: bool) -> None:
+    storage = Storage(tmp_path)
+    create, journal = storage.create, Journal(storage)
+
+    def interrupted(name: str, data: bytes) -> None:
+        if after:
+            create(name, data)
+        raise KeyboardInterrupt
+
+    journal.append({"kind": "created"})
+    storage.create = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        journal.append({"kind": "attempt"})
+    storage.create = create  # type: ignore[method-assign]
+    journal.append({"kind": "ended"})
+    kinds = [entry["kind"] for _, entry in journal.entries()]
+    assert kinds == (["created", "attempt", "ended"] if after else ["created", "ended"])
+
+
 def test_another_code_that_decides_otherwise_is_refused(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
     run(storage, steps=3, seed=0)

@@ -86,17 +86,20 @@ def test_what_is_padded_stays_nothing(shape: Config) -> None:
         assert not A[:, :, width:].any()
 
 
-def test_the_initial_weights_are_hes_and_know_neither_padding_nor_type() -> None:
-    config = Config(7, (100, 40))
+@pytest.mark.parametrize(("weights", "variance"), [("he", 2), ("torch", 1 / 3)])
+def test_the_initial_weights_have_their_variance_and_know_neither_padding_nor_type(
+    weights: str, variance: float
+) -> None:
+    config = Config(7, (100, 40), initial_weights=weights)
     alone = Slots.start(["a"], [config], 200, 10)
     others = [Config(8, (97, 33)), config, Config(9, (128, 64))]
     company = Slots.start(list("bac"), others, 200, 10, torch.float64)
     assert torch.equal(alone.tensors["params"][0], company.tensors["params"][1].float())
-    unpadded = initial(Layout(200, (100, 40), 10, batch_norm=True), 7, (100, 40), 10)
+    unpadded = initial(Layout(200, (100, 40), 10, batch_norm=True), 7, (100, 40), 10, weights)
     for name, value in named(Layout(200, (100, 40), 10, batch_norm=True), unpadded, config, 10).items():
         assert (weights_of(company, 1)[name] == value).all()
         if name.startswith("W"):
-            gain = 1 / 3 if len(value) == 10 else 2  # the output layer's, the others'
+            gain = 1 / 3 if len(value) == 10 else variance  # the output layer's, the others'
             assert value.std() == pytest.approx(np.sqrt(gain / value.shape[1]), rel=0.1)
         else:
             assert (value == (1 if name.startswith("gamma") else 0)).all()

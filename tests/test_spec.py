@@ -112,6 +112,7 @@ class TestMeaning:
             "decay": "inverse_time",
             "weight_decay": 0.0,
             "activation": "relu",
+            "initial_weights": "he",
             "batch_norm": True,
             "beta1": 0.9,
             "beta2": 0.999,
@@ -132,7 +133,8 @@ class TestMeaning:
                 0,
                 "adam",
                 "staircase",
-                {"momentum", "hidden_units", "activation", "batch_norm", "bn_decay", "bn_epsilon", "bn_statistics"},
+                {"momentum", "hidden_units", "activation", "initial_weights", "batch_norm"}
+                | {"bn_decay", "bn_epsilon", "bn_statistics"},
             ),
         ],
     )

@@ -66,11 +66,12 @@ def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepRe
     reporter = status.Reporter(sweep, sweep_id, spec.name, show)
     reporter.resume(ledger)
     concluded = history.concluded
-    if not concluded:
-        reporter.report(ledger, "running", ledger.stage.value)  # from now on nobody else may resume it
-        history.begin()  # before the publisher looks, for which an earlier interruption would be the end
-    with Publisher(sweep, spec.tracking.uri or place.tracking, _log(sweep)) as publisher:
+    with contextlib.ExitStack() as stack:
         try:
+            if not concluded:
+                reporter.report(ledger, "running", ledger.stage.value)  # from now on nobody else may resume it
+                history.begin()  # before the publisher looks, for which an earlier interruption would be the end
+            publisher = stack.enter_context(Publisher(sweep, spec.tracking.uri or place.tracking, _log(sweep)))
             if not concluded:
                 _finish(sweep_id, spec, place, history, reporter)
             elif not history.ended:  # killed between its last two entries
@@ -170,12 +171,11 @@ def _published(sweep: Storage, ledger: Ledger, publisher: Publisher) -> SweepRes
 def _abandon(history: History, ledger: Ledger, reporter: status.Reporter, error: BaseException) -> None:
     """Notes why the run ends; where not even that can be written, the journal up to here still stands."""
     ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-    try:
-        if not history.concluded:
+    if not history.concluded:
+        with contextlib.suppress(OSError):
             history.write("ended", status=ended, reason=str(error) or ended)
+    with contextlib.suppress(OSError):
         reporter.report(ledger, ended)
-    except OSError:
-        return
 
 
 def _log(sweep: Storage) -> str | None:

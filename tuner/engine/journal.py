@@ -51,11 +51,15 @@ class Journal:
         data = json.dumps(entry, allow_nan=False, separators=(",", ":")).encode()
         try:
             self._sweep.create(_name(number), data)
+            self._last = number
         except FileExistsError as error:
             raise JournalError(
                 f"entry {number} of {self._sweep.uri} was written by another process: the sweep is running elsewhere"
             ) from error
-        self._last = number
+        except KeyboardInterrupt:  # perhaps a moment after the entry was made
+            if self._sweep.exists(_name(number)) and self._sweep.read(_name(number)) == data:
+                self._last = number
+            raise
         return number
 
 

@@ -28,6 +28,7 @@ CONDITIONS: Mapping[str, Condition] = MappingProxyType(
         "decay_every": (OneOf("decay", ("staircase",)),),
         "weight_decay": (),
         "activation": _LAYERED,
+        "initial_weights": _LAYERED,
         "batch_norm": _LAYERED,
         "beta1": (OneOf("optimizer", ("adam",)),),
         "beta2": _ADAPTIVE,

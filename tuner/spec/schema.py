@@ -31,6 +31,11 @@ class Model(Section):
         description="Width of all hidden layers, or {per_layer: DOMAIN or list}.",
     )
     activation: Annotated[Tunable, Rule(("relu", "tanh"))] = Field(default="relu", description="relu or tanh.")
+    initial_weights: Annotated[Tunable, Rule(("he", "torch"))] = Field(
+        default="he",
+        description="Variance of the hidden layers' first weights: he, 2 / fan-in, which keeps the scale through ReLU; "
+        "torch, 1 / (3 fan-in), the default of torch.nn.Linear. Under batch norm it sets the effective learning rate.",
+    )
     batch_norm: Annotated[Tunable, Rule((True, False))] = Field(
         default=True, description="Batch norm before the activation; without it, layers have a bias."
     )
