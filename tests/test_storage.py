@@ -1,4 +1,4 @@
-"""Storage and journal: whole objects, one writer, clear errors; over a local folder and over memory."""
+"""Storage and journal: whole objects, one writer, clear errors; over a local folder, memory and a real S3 server."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.s3 import BUCKET
 from tuner.engine.journal import Journal, JournalError, rows_from_json, rows_to_json
 from tuner.engine.storage import Storage, StorageError
 from tuner.trial import Row
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=["local", "memory", "s3"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    if request.param == "s3":
+        request.getfixturevalue("s3")
+        return Storage(f"s3://{BUCKET}/{tmp_path.name}")
     return Storage(tmp_path / "store" if request.param == "local" else f"memory://{tmp_path.name}")
 
 
@@ -38,6 +42,27 @@ def test_a_name_is_created_once(storage: Storage) -> None:
     with pytest.raises(FileExistsError):
         storage.create("x", b"second")
     assert storage.read("x") == b"first"
+
+
+def test_many_objects_are_read_at_once_and_in_order(storage: Storage) -> None:
+    names = [f"journal/{number}" for number in range(20)]
+    for name in names:
+        storage.write(name, name.encode())
+    assert storage.read_all(names[::-1]) == [name.encode() for name in names[::-1]]
+    with pytest.raises(FileNotFoundError):
+        storage.read_all([*names, "journal/none"])
+
+
+def test_what_is_removed_is_gone(storage: Storage) -> None:
+    storage.write("command", b"stop")
+    for _ in range(2):
+        storage.remove("command")
+        assert not storage.exists("command")
+
+
+def test_a_uri_nobody_can_open_is_told() -> None:
+    with pytest.raises(StorageError, match=r"must be a folder or a URI .* nonsense://x"):
+        Storage("nonsense://x")
 
 
 @pytest.mark.parametrize("name", ["../out", "/etc/passwd", "a/../../out"])

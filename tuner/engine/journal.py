@@ -13,6 +13,7 @@ from tuner.trial import Pack, Row, Stage, Trial
 Entry = dict[str, Any]
 FOLDER = "journal"
 FIRST_ENTRY = f"{FOLDER}/000001.json"  # with it, a sweep exists
+AT_ONCE = 100  # entries read together: each is a request where storage is a server
 
 
 class JournalError(StorageError):
@@ -32,16 +33,21 @@ class Journal:
     def entries(self, after: int = 0) -> Iterator[tuple[int, Entry]]:
         """Yields (number, entry) of all entries above `after` that are there now, in order."""
         numbers = sorted(int(name[:-5]) for name in self._sweep.names(FOLDER) if name.endswith(".json"))
-        for number in (n for n in numbers if n > after):
-            yield number, self.read(number)
-            self._last = max(self._last, number)
+        wanted = [number for number in numbers if number > after]
+        for start in range(0, len(wanted), AT_ONCE):
+            some = wanted[start : start + AT_ONCE]
+            for number, data in zip(some, self._sweep.read_all([_name(number) for number in some]), strict=True):
+                yield number, self._parsed(number, data)
+                self._last = max(self._last, number)
 
     def read(self, number: int) -> Entry:
-        name = _name(number)
+        return self._parsed(number, self._sweep.read(_name(number)))
+
+    def _parsed(self, number: int, data: bytes) -> Entry:
         try:
-            entry: Entry = json.loads(self._sweep.read(name))
+            entry: Entry = json.loads(data)
         except ValueError as error:
-            path = self._sweep.path(name)
+            path = self._sweep.path(_name(number))
             raise JournalError(f"journal entry {path} is not JSON ({error}); restore it from a backup") from error
         return entry
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import errno
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import fsspec
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
+
+from tuner.engine import exclusive, files
+
+T = TypeVar("T")
+PATIENCE_SECONDS = 30.0  # how long a server of objects may be away
 
 
 class StorageError(OSError):
@@ -23,7 +30,13 @@ class Storage:
 
     def __init__(self, uri: str | Path) -> None:
         self.uri = str(uri)
-        self._fs, root = fsspec.core.url_to_fs(self.uri)
+        try:
+            self._fs, root = fsspec.core.url_to_fs(self.uri)
+        except (ImportError, ValueError) as error:
+            raise StorageError(
+                f"storage must be a folder or a URI that fsspec can open, not {self.uri}: {error}. "
+                "For s3://bucket/folder: pip install 'caviar[s3]'"
+            ) from error
         self._root = str(root).rstrip("/")
         self.is_local = "file" in _protocols(self._fs.protocol)
         self.is_shared = "memory" not in _protocols(self._fs.protocol)  # by all processes
@@ -46,34 +59,30 @@ class Storage:
 
     def read(self, name: str) -> bytes:
         """The object's bytes; FileNotFoundError if there is none."""
-        try:
-            return bytes(self._fs.cat_file(self.path(name)))
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise self._failed("read", name, error) from error
+        return bytes(self._do("read", name, self._fs.cat_file, passing=FileNotFoundError))
+
+    def read_all(self, names: Sequence[str]) -> list[bytes]:
+        """The objects' bytes; many at a time where each is a request to a server."""
+        if self.is_local or not names:
+            return [self.read(name) for name in names]
+        paths = [self.path(name) for name in names]
+        found = self._do("read", names[0], lambda _: self._fs.cat(paths), passing=FileNotFoundError)
+        return [bytes(found[path]) for path in paths]
 
     def write(self, name: str, data: bytes) -> None:
         """Replaces the object by `data`, whole."""
-        try:
-            if self.is_local:
-                _write_locally(Path(self.path(name)), data, exclusive=False)
-            else:
-                self._fs.pipe_file(self.path(name), data)
-        except Exception as error:
-            raise self._failed("write", name, error) from error
+        if self.is_local:
+            self._do("write", name, lambda path: files.write(Path(path), data, exclusive=False))
+        else:
+            self._do("write", name, lambda path: self._fs.pipe_file(path, data))
 
     def create(self, name: str, data: bytes) -> None:
         """Writes a new object; FileExistsError if the name is taken, even by a writer at the same moment."""
-        try:
-            if self.is_local:
-                _write_locally(Path(self.path(name)), data, exclusive=True)
-            else:
-                self._fs.pipe_file(self.path(name), data, mode="create")
-        except FileExistsError:
-            raise
-        except Exception as error:
-            raise self._failed("write", name, error) from error
+        if self.is_local:
+            create = partial(files.write, data=data, exclusive=True)
+            self._do("write", name, lambda path: create(Path(path)), passing=FileExistsError)
+        else:
+            self._do("write", name, lambda path: exclusive.create(self._fs, path, data), passing=FileExistsError)
 
     @contextmanager
     def file_to_read(self, name: str) -> Iterator[Path]:
@@ -83,82 +92,90 @@ class Storage:
                 raise FileNotFoundError(f"no object {local}")
             yield local
             return
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(self.read(name))
-            file.flush()
-            yield Path(file.name)
+        with files.temporary(None) as temporary:
+            self._do("read", name, lambda path: self._fs.get_file(path, str(temporary)), passing=FileNotFoundError)
+            yield temporary
 
     @contextmanager
     def file_to_write(self, name: str) -> Iterator[Path]:
         """A local file to be filled in the block; at its end it replaces the object, whole."""
-        path = self.local(name)
+        final = self.local(name)
         try:
-            with _temporary(path.parent if path else None) as temporary:
+            with files.temporary(final.parent if final else None) as temporary:
                 yield temporary
-                if path:
-                    _sync(temporary)
-                    temporary.replace(path)
+                if final:
+                    files.sync(temporary)
+                    temporary.replace(final)
                 else:
-                    self._fs.put_file(str(temporary), self.path(name))
+                    self._do("write", name, lambda path: self._fs.put_file(str(temporary), path))
+        except StorageError:
+            raise
         except Exception as error:
             raise self._failed("write", name, error) from error
 
+    def remove(self, name: str) -> None:
+        """Removes the object; it need not be there."""
+        with suppress(FileNotFoundError):
+            self._do("remove", name, self._fs.rm_file, passing=FileNotFoundError)
+
     def exists(self, name: str) -> bool:
-        try:
-            self._fs.invalidate_cache()
-            return bool(self._fs.exists(self.path(name)))
-        except Exception as error:
-            raise self._failed("read", name, error) from error
+        """Whether the object is there now."""
+        self._fs.invalidate_cache()
+        return bool(self._do("read", name, self._fs.exists))
 
     def names(self, folder: str = ".") -> list[str]:
-        """The names directly in `folder`, sorted; none if there is no such folder."""
+        """The names directly in `folder` now, sorted; none if there is no such folder."""
+        self._fs.invalidate_cache()
         try:
-            self._fs.invalidate_cache()
-            paths = self._fs.ls(self.path(folder), detail=False)
+            paths = self._do("list", folder, lambda path: self._fs.ls(path, detail=False), passing=FileNotFoundError)
         except FileNotFoundError:
             return []
-        except Exception as error:
-            raise self._failed("list", folder, error) from error
         return sorted(name for name in (PurePosixPath(path).name for path in paths) if not name.startswith(".tmp-"))
 
-    def _failed(self, verb: str, name: str, error: Exception) -> StorageError:
-        return StorageError(
-            f"storage: cannot {verb} {self.path(name)}: {error}. "
-            "Make the path readable and writable (and see that the disk has space), then run the command again."
+    def _do(
+        self,
+        verb: str,
+        name: str,
+        action: Callable[[str], T],
+        passing: type[OSError] | tuple[type[OSError], ...] = (),
+    ) -> T:
+        """Calls `action` with the object's path, for a while again and again where a server is away.
+
+        Everything in here can be done twice. StorageError for all failures but those that pass.
+        """
+        path = self.path(name)
+        again = Retrying(
+            retry=retry_if_exception(_is_passing),
+            stop=stop_after_delay(0 if self.is_local else PATIENCE_SECONDS),
+            wait=wait_exponential(0.2, max=5.0),
+            reraise=True,
         )
+        try:
+            return again(action, path)
+        except passing:
+            raise
+        except Exception as error:
+            raise self._failed(verb, name, error) from error
+
+    def _failed(self, verb: str, name: str, error: Exception) -> StorageError:
+        path = self.path(name)
+        if self.is_local:
+            advice = "Make the path readable and writable (and see that the disk has space)"
+        else:
+            path = self._fs.unstrip_protocol(path)
+            advice = (
+                "See that the bucket exists, and that endpoint and credentials are in the environment of every machine"
+            )
+        return StorageError(f"storage: cannot {verb} {path}: {error}. {advice}, then run the command again.")
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether a server may have got over this error in a moment: it was away, busy or broken inside."""
+    if isinstance(error, OSError):
+        lasting = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+        return not isinstance(error, lasting) and error.errno != errno.EINVAL
+    return bool({"ConnectionError", "HTTPClientError"} & {kind.__name__ for kind in type(error).__mro__})  # botocore's
 
 
 def _protocols(protocol: str | tuple[str, ...]) -> tuple[str, ...]:
     return (protocol,) if isinstance(protocol, str) else protocol
-
-
-def _write_locally(path: Path, data: bytes, *, exclusive: bool) -> None:
-    with _temporary(path.parent) as temporary:
-        temporary.write_bytes(data)
-        _sync(temporary)
-        if exclusive:
-            os.link(temporary, path)  # unlike a rename, a link fails where the name is taken
-        else:
-            temporary.replace(path)
-
-
-@contextmanager
-def _temporary(folder: Path | None) -> Iterator[Path]:
-    """The name of an empty file that is gone after the block."""
-    if folder:
-        folder.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".tmp-", dir=folder)
-    os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    """Waits until the file's bytes would survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

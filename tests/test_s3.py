@@ -1,0 +1,72 @@
+"""Sweeps whose storage is S3: exclusive creation without the server's help, outages, wrong keys, a whole sweep."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.s3 import BUCKET, S3
+from tuner.engine.journal import Journal, JournalError
+from tuner.engine.storage import Storage, StorageError
+
+ENTRIES = 12
+
+
+@pytest.fixture
+def storage(s3: S3, tmp_path: Path) -> Storage:
+    return Storage(f"s3://{BUCKET}/{tmp_path.name}")
+
+
+def _append(uri: str, writer: int, made: multiprocessing.Queue[tuple[int, int]]) -> None:
+    journal = Journal(Storage(uri))
+    while True:
+        if max([number for number, _ in journal.entries()], default=0) >= ENTRIES:
+            return
+        try:
+            number = journal.append({"kind": "filler", "time": 0.0, "writer": writer})
+        except JournalError:
+            continue
+        made.put((number, writer))
+
+
+def test_of_writers_at_the_same_moment_one_has_each_name(storage: Storage) -> None:
+    """rclone overwrites where Amazon would refuse, so this is up to us."""
+    context = multiprocessing.get_context("spawn")
+    made = context.Queue()
+    writers = [context.Process(target=_append, args=(storage.uri, writer, made)) for writer in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    won = dict(made.get(timeout=5) for _ in range(ENTRIES))
+    assert made.empty()
+    assert {number: entry["writer"] for number, entry in Journal(storage).entries()} == won
+    assert sorted(won) == list(range(1, ENTRIES + 1))
+
+
+def test_a_server_that_is_away_for_a_moment_is_waited_for(storage: Storage, s3: S3) -> None:
+    storage.write("x", b"1")
+    s3.stop()
+    threading.Timer(3.0, s3.start).start()
+    assert storage.read("x") == b"1"
+
+
+def test_a_missing_bucket_and_wrong_keys_are_told(storage: Storage) -> None:
+    with pytest.raises(
+        StorageError, match=r"cannot write s3://nowhere/x: .*bucket does not exist.* See that the bucket"
+    ):
+        Storage("s3://nowhere").write("x", b"1")
+    code = f"from tuner.engine.storage import Storage; Storage({storage.uri!r}).write('x', b'1')"
+    wrong = {**os.environ, "AWS_SECRET_ACCESS_KEY": "SECRETKEY124"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, env=wrong, capture_output=True, text=True, timeout=60
+    )
+    assert "cannot write s3://" in done.stderr
+    assert "credentials are in the environment" in done.stderr
+    assert "SECRETKEY124" not in done.stderr
