@@ -16,6 +16,8 @@ from tuner.spec import Spec, from_mapping, load
 
 __all__ = ["SweepResult", "place", "resume", "run"]
 
+RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it, under this odd name, for the commands that are its jobs
+
 
 def run(
     spec: Spec | Mapping[str, Any] | Path | str,
@@ -42,10 +44,19 @@ def resume(sweep_id: str, *, storage: str | None = None, show: Show = lambda _: 
 
 
 def place(storage: str | None = None) -> Place:
-    """Where this user's sweeps live: `storage`, CAVIAR_STORAGE or a folder in CAVIAR_HOME (default ./.caviar)."""
+    """Where this user's sweeps live: `storage`, CAVIAR_STORAGE or a folder in CAVIAR_HOME (default ./.caviar).
+
+    ValueError in a job on a cluster that names none of them: its working directory is gone when it ends.
+    """
+    named = storage or os.environ.get("CAVIAR_STORAGE")
+    if RAY_JOB in os.environ and not (named or os.environ.get("CAVIAR_HOME")):
+        raise ValueError(
+            "this job would keep its sweep in a folder that is gone when it ends: submit it with --storage (a URI, or "
+            "a folder that the cluster's machines share), or set CAVIAR_STORAGE where the cluster's head is started"
+        )
     home = Path(os.environ.get("CAVIAR_HOME", ".caviar")).absolute()
     tracking = os.environ.get("MLFLOW_TRACKING_URI") or embedded_uri(home)
-    chosen = storage or os.environ.get("CAVIAR_STORAGE") or str(home / "storage")
+    chosen = named or str(home / "storage")
     return Place(home, Storage(chosen if "://" in chosen else Path(chosen).absolute()), tracking)
 
 
