@@ -72,12 +72,12 @@ def _probe(address: str, node: str) -> None:
 def _demand_token(home: Path) -> None:
     """Has a cluster of our own demand our token; Ray's own, in ~/.ray, could be read by everyone."""
     if "RAY_AUTH_TOKEN" not in os.environ:
-        os.environ.setdefault("RAY_AUTH_TOKEN_PATH", str(_token(home)))
+        os.environ.setdefault("RAY_AUTH_TOKEN_PATH", str(own_token(home)))
     if "ray" not in sys.modules:  # else ray has read its mode already; where that is unset, init makes it `token`
         os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
-def _token(home: Path) -> Path:
+def own_token(home: Path) -> Path:
     """The file with this user's token; made once, readable by nobody else."""
     token = home / "ray.token"
     if not token.exists():

@@ -1,0 +1,44 @@
+"""Ray's folder of sockets and logs, which must have a short path, and what stays of it in CAVIAR_HOME."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+
+
+def make() -> str:
+    """A new folder for Ray that no other user can enter: Ray itself would let everyone write there."""
+    return str(Path(tempfile.mkdtemp(prefix="caviar-")) / "ray")  # mode 0700; sockets allow for 107 characters
+
+
+def logs(home: Path) -> Path:
+    """Where the logs of this machine are: a home can be shared."""
+    return home / "logs" / socket.gethostname()
+
+
+def link(home: Path, files: str) -> None:
+    """Shows the logs of the running Ray beside the others, as `ray`."""
+    shown = logs(home) / "ray"
+    _remove(shown)
+    shown.symlink_to(Path(files) / "session_latest" / "logs")
+
+
+def keep_logs(home: Path, files: str) -> None:
+    """Moves the logs of the ended Ray into the home, in place of earlier ones, and removes its folder."""
+    kept, session = logs(home) / "ray", Path(files) / "session_latest" / "logs"
+    with contextlib.suppress(OSError):  # a full disk keeps nobody from ending a cluster
+        if session.is_dir():
+            source = session.resolve()
+            _remove(kept)
+            shutil.move(source, kept)
+    shutil.rmtree(Path(files).parent, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,148 @@
+"""This machine as the head of a cluster, or as a worker of one: up, join, down, and what commands need to use it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from cluster import files, nodes, probe, server
+from cluster.addresses import demand_free, is_loopback
+from cluster.database import shown
+from cluster.ending import all_or_nothing, end_recorded
+from cluster.processes import Service, new_mark
+from cluster.record import Record, answers, head_file, read, worker_file
+from cluster.server import Admin
+from cluster.starting import dashboard_answers, mlflow_answers, wait
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a head shall be. `address` is an IPv4 address of this machine; `database` can hold a password."""
+
+    home: Path
+    address: str
+    ray_port: int
+    dashboard_port: int
+    mlflow_port: int
+    token: Path
+    database: str = field(repr=False)
+    storage: str | None = None
+    admin: Admin | None = None
+    cpus: int | None = None
+
+
+def environment(home: Path) -> dict[str, str]:
+    """What a command needs in its environment to use the cluster that is up; {} if none is."""
+    record = head(home)
+    return _environment(record) if record else {}
+
+
+def head(home: Path) -> Record | None:
+    """The head of this home, if it is up: on this machine, or on one with which the home is shared."""
+    return _up(head_file(home))
+
+
+def worker(home: Path) -> Record | None:
+    """What this machine is as a worker, if it is one."""
+    return _up(worker_file(home))
+
+
+def _up(file: Path) -> Record | None:
+    record = read(file)
+    return record if record and record.is_up() else None
+
+
+def up(plan: Head, prepare: Callable[[], None]) -> Record:
+    """Starts Ray's head and, after `prepare` made its database, MLflow; returns when both answer.
+
+    The caller holds the home's lock and knows that no head is up. ValueError before anything is started; StartError
+    after all that was started is ended.
+    """
+    ports = {"--ray-port": plan.ray_port, "--dashboard-port": plan.dashboard_port, "--mlflow-port": plan.mlflow_port}
+    demand_free(plan.address, ports)
+    end_recorded(head_file(plan.home))  # half of one can be left
+    record = Record(
+        mark=new_mark(),
+        machine=socket.gethostname(),
+        ray=f"{plan.address}:{plan.ray_port}",
+        files=files.make(),
+        token=str(plan.token),
+        dashboard=f"http://{plan.address}:{plan.dashboard_port}",
+        mlflow=f"http://{plan.address}:{plan.mlflow_port}",
+        database=shown(plan.database),
+        storage=plan.storage,
+        auth=plan.admin is not None,
+    )
+    with all_or_nothing(head_file(plan.home), record) as run:
+        ray = run(_ray_head(plan, record))
+        prepare()
+        mlflow = run(_mlflow(plan))
+        questions = {
+            "Ray's dashboard": partial(dashboard_answers, str(record.dashboard), plan.token.read_text().strip()),
+            "MLflow": partial(mlflow_answers, str(record.mlflow), plan.admin),
+        }
+        wait([ray, mlflow], questions)
+    return record
+
+
+def join(home: Path, address: str, token: Mapping[str, str], cpus: int | None) -> Record:
+    """Starts a worker of the head at `address` (host:port), with the token as in Ray's environment.
+
+    The caller holds the home's lock and knows that this machine is no part of a cluster. OSError, with nothing
+    running, if the head is not there or refuses the token.
+    """
+    env = {**nodes.clean(os.environ), **token, "RAY_AUTH_MODE": "token", "CAVIAR_HOME": str(home)}
+    host, _, port = address.rpartition(":")
+    if is_loopback(host):
+        raise ValueError(f"a worker joins a head on another machine, and {host} is this one: write the head's address")
+    if not answers(address, seconds=probe.CONNECT_SECONDS):
+        raise OSError(
+            f"nothing answers at {address}: on the head, `caviar up --host {host} --auth` must say that it is up, and "
+            f"no firewall may be between it and this machine (port {port}, and all that Ray chooses)"
+        )
+    probe.ask(address, env)
+    end_recorded(worker_file(home))
+    path = token.get("RAY_AUTH_TOKEN_PATH")
+    record = Record(new_mark(), socket.gethostname(), address, files.make(), token=path)
+    name = _name(record)
+    with all_or_nothing(worker_file(home), record) as run:
+        ray = run(nodes.worker(address, nodes.Node(name, record.files, cpus), env))
+        wait([ray], {"the worker": partial(probe.ask, address, env, name)})
+    return record
+
+
+def down(home: Path) -> dict[str, int]:
+    """Ends what `up` and `join` started on this machine; how many processes of what."""
+    return {**end_recorded(worker_file(home)), **end_recorded(head_file(home))}
+
+
+def _ray_head(plan: Head, record: Record) -> Service:
+    given = {**nodes.clean(os.environ), **_environment(record), "CAVIAR_HOME": str(plan.home)}
+    del given["RAY_ADDRESS"]  # this is where the address begins
+    env = {**given, **(plan.admin.environment() if plan.admin else {})}
+    node = nodes.Node(_name(record), record.files, plan.cpus)
+    return nodes.head(plan.address, (plan.ray_port, plan.dashboard_port), node, env)
+
+
+def _mlflow(plan: Head) -> Service:
+    workers = max(1, min(4, (os.cpu_count() or 1) // 2))
+    where = (plan.address, plan.mlflow_port, plan.home)
+    return server.server(*where, database=plan.database, admin=plan.admin, workers=workers, env=os.environ)
+
+
+def _name(record: Record) -> str:
+    """A node's name in Ray: the machine's, and what tells this start from others on it."""
+    return f"{record.machine}-{record.mark[:8]}"
+
+
+def _environment(record: Record) -> dict[str, str]:
+    found = nodes.connection(record.ray, record.dashboard, record.token)
+    if record.mlflow:
+        found["MLFLOW_TRACKING_URI"] = record.mlflow
+    if record.storage:
+        found["CAVIAR_STORAGE"] = record.storage
+    return found

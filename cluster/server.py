@@ -1,0 +1,76 @@
+"""The MLflow server of a cluster: its command, its database, and who may ask it."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cluster.addresses import is_loopback
+from cluster.processes import Service
+
+KEPT = ("MLFLOW_S3_", "MLFLOW_GCS_", "MLFLOW_SERVER_ALLOWED_HOSTS")
+CLOSED = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+AUTH = """[mlflow]
+default_permission = NO_PERMISSIONS
+database_uri = sqlite:///{users}
+authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """Who may do everything in MLflow where it demands a password."""
+
+    name: str
+    password: str = field(repr=False)
+
+    def environment(self) -> dict[str, str]:
+        """What MLflow's clients take it from."""
+        return {"MLFLOW_TRACKING_USERNAME": self.name, "MLFLOW_TRACKING_PASSWORD": self.password}
+
+
+def server(
+    address: str, port: int, home: Path, *, database: str, admin: Admin | None, workers: int, env: Mapping[str, str]
+) -> Service:
+    """MLflow at `address`, on `database` (a URL; it can hold a password, so it goes into the environment).
+
+    Artifacts go through the server to `home`. With an `admin`, everyone needs a name and a password.
+    """
+    kept = {name: value for name, value in env.items() if not name.startswith("MLFLOW_") or name.startswith(KEPT)}
+    mine = {**kept, **CLOSED, "MLFLOW_BACKEND_STORE_URI": database}
+    where = ["--host", address, "--port", str(port), "--workers", str(workers)]
+    hosts = ["--allowed-hosts", ",".join(_hosts(address, port, env.get("MLFLOW_SERVER_ALLOWED_HOSTS", "")))]
+    artifacts = ["--serve-artifacts", "--artifacts-destination", (home / "artifacts").as_uri()]
+    app = ["--app-name", "basic-auth"] if admin else []
+    if admin:
+        mine |= _auth(home, admin)
+    return Service("MLflow", [sys.executable, "-m", "mlflow", "server", *where, *hosts, *artifacts, *app], mine)
+
+
+def _hosts(address: str, port: int, more: str) -> list[str]:
+    """What a request may call this server; not what a hostile page calls it by changing the DNS of its own name."""
+    others = [] if is_loopback(address) else [address, socket.gethostname(), socket.getfqdn()]
+    named = [f"{name}:{port}" for name in dict.fromkeys(others)]
+    # Tunnels begin at any port.
+    return ["localhost:*", "127.0.0.1:*", *named, *(name.strip() for name in more.split(",") if name.strip())]
+
+
+def _auth(home: Path, admin: Admin) -> dict[str, str]:
+    """Writes who may do what by default, and returns what MLflow's basic-auth needs. There is no default password."""
+    settings, users = home / "mlflow-auth.ini", home / "mlflow-users.db"
+    users.touch(mode=0o600)
+    settings.write_text(AUTH.format(users=str(users).replace("%", "%%")))
+    return {
+        "MLFLOW_AUTH_CONFIG_PATH": str(settings),
+        "MLFLOW_AUTH_ADMIN_USERNAME": admin.name,
+        "MLFLOW_AUTH_ADMIN_PASSWORD": admin.password,
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(32),
+    }
