@@ -76,8 +76,9 @@ def frame(
 
 def main() -> None:
     """Runs the command; known errors become one message and an exit code."""
-    from tuner.cli import run, look, model  # noqa: F401, I001  # importing registers the commands, in this order
+    from tuner.cli import run, submit, look, model, cluster  # noqa: F401, I001  # importing registers the commands, in this order
 
+    use_the_cluster_that_is_up()
     before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         app()
@@ -92,6 +93,25 @@ def main() -> None:
         sys.exit(FAILED)
     finally:
         signal.signal(signal.SIGTERM, before)  # processes that a caller forks later must end when they are told to
+
+
+def own_home() -> Path:
+    """CAVIAR_HOME, absolute."""
+    return Path(os.environ.get("CAVIAR_HOME", ".caviar")).absolute()
+
+
+def use_the_cluster_that_is_up() -> None:
+    """Makes what `caviar up` started the default of all commands; what the user set wins.
+
+    Who names another Ray, or none (RAY_ADDRESS=""), gets nothing of ours for Ray: our token is for our head.
+    """
+    from cluster.local import environment
+
+    found = environment(own_home())
+    elsewhere = {"RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"} & set(os.environ)
+    for name, value in found.items():
+        if not (elsewhere and name.startswith("RAY_")):
+            os.environ.setdefault(name, value)
 
 
 def fail(message: str, code: int) -> NoReturn:
