@@ -9,11 +9,13 @@ import sqlalchemy
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from tuner.engine.locks import locked
+from tuner.engine.tracking import served_artifacts
 
 
 def prepare(uri: str) -> SqlAlchemyStore:
     """Opens the embedded store and makes its tables; once, because MLflow's migration fails in two processes."""
     path = _database(uri)
+    served_artifacts.read_from(artifact_root(uri))
     with locked(path.with_suffix(".lock")):
         return SqlAlchemyStore(uri, artifact_root(uri).as_uri())  # type: ignore[no-untyped-call]
 
