@@ -59,8 +59,10 @@ def telling(address: str, *, connecting: bool = False) -> Iterator[None]:
         raise UnreachableError(f"{address} shows no log (HTTP {error.status}): try again", error.status) from None
     except (requests.Timeout, TimeoutError):
         raise UnreachableError(f"{address} takes too long to answer: look after its head, or {correct}") from None
-    except (requests.ConnectionError, ConnectionError, aiohttp.ClientError):
+    except (requests.ConnectionError, ConnectionError, aiohttp.ClientError) as error:
         text = f"nothing answers at {address}: start a cluster there with `caviar up`, or {correct}"
+        if isinstance(error.__context__, requests.exceptions.SSLError):
+            text = f"{address} shows no certificate to trust: name its issuer in REQUESTS_CA_BUNDLE, or {correct}"
         raise UnreachableError(text) from None
     except (RuntimeError, ValueError, KeyError, TypeError, requests.RequestException) as error:
         if connecting:

@@ -238,6 +238,8 @@ async def _tail(client: JobSubmissionClient, job_id: str, rest: _Rest) -> None:
         except aiohttp.WSServerHandshakeError as error:
             if error.status != 404:  # a job that is gone has no log
                 raise
+        except RuntimeError as error:  # as Ray calls it
+            raise ConnectionError(f"the connection broke off: {error}") from error
 
 
 def _plain(details: Any) -> Job:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from models.columns import DataError
 from tuner.data.formats import READERS
 from tuner.data.source import find_files
 from tuner.spec import Spec
@@ -20,7 +21,7 @@ from tuner.spec.secrets import holds_secret
 
 PACKAGES = ("tuner", "models", "cluster")
 LARGEST = 100_000_000  # bytes of data: Ray's dashboard takes 100 MiB at once
-ELSEWHERE = "put them where all machines of the cluster find them, and name them by an absolute path or a URI"
+ELSEWHERE = "have them where all its machines find them, and name them by an absolute path or a URI"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def _with_data(spec: Spec, folder: Path) -> Spec:
     up = max(Path(os.path.normpath(source)).parts.count("..") for source in own)
     root = [here, *here.parents][: up + 1][-1]
     escaped = {source: os.path.normpath(Path(glob.escape(str(here)), source)) for source in own}
-    _link([path for _, path in find_files(list(escaped.values()))], root, folder)
+    _link({path for source in own for path in _found(source, escaped[source])}, root, folder)
     moved = {source: os.path.relpath(path, glob.escape(str(root))) for source, path in escaped.items()}
     data = spec.data.model_copy(update={"source": tuple(moved.get(source, source) for source in sources)})
     return spec.model_copy(update={"data": data})
@@ -67,11 +68,20 @@ def _is_here(source: str) -> bool:
     return "://" not in source and "::" not in source and not source.startswith(("/", "~", "${"))
 
 
-def _link(paths: list[str], root: Path, folder: Path) -> None:
+def _found(source: str, pattern: str) -> list[str]:
+    try:
+        return [path for _, path in find_files([pattern])]
+    except DataError:
+        text = f"no file here matches {source!r}; relative paths are sent from {Path.cwd()}"
+        raise ValueError(f"data.source: {text}. If it means files of the cluster, {ELSEWHERE}") from None
+
+
+def _link(paths: Iterable[str], root: Path, folder: Path) -> None:
+    """Has `folder` hold the files below `root`, in the places that they have there."""
     total = sum(Path(path).stat().st_size for path in paths)
     if total > LARGEST:
         text = f"the files it names here have {total / 1e6:,.0f} MB, and at most {LARGEST / 1e6:,.0f} MB can be sent"
-        raise ValueError(f"data.source: {text}: {ELSEWHERE}")
+        raise ValueError(f"data.source: {text} to a cluster: {ELSEWHERE}")
     for path in map(Path, paths):
         if path.with_name(path.name.removesuffix(".gz")).suffix.lower() not in READERS:
             raise ValueError(f"data.source: a file must end in one of {', '.join(READERS)}, and {path} does not")

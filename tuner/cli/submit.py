@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,7 +68,7 @@ def submit(
     _tell(sweep, submission, jobs.address, f" --address {jobs.address}" if address else "", out)
     found = {"sweep": sweep, "submission": submission.outcome, "address": jobs.address}
     farewell = f"sweep {sweep} goes on; only the following has ended"
-    job = _follow(jobs, sweep, out, submission.printed, farewell) if follow else None
+    job = _follow(jobs, sweep, as_json, submission.printed, farewell) if follow else None
     if as_json:
         answer({**found, "state": job.state, "exit_code": job.exit_code} if job else found)
     if job:
@@ -85,14 +86,14 @@ def logs(
     """Show what a submitted sweep has printed."""
     from cluster.jobs import Jobs
 
-    jobs, out = Jobs(_named(address)), console(as_json)
+    jobs = Jobs(_named(address))
     found = _find(name, jobs)
     text = ""
     if follow:
-        found = _follow(jobs, found.id, out)
+        found = _follow(jobs, found.id, as_json)
     else:
         text = jobs.log(found.id)
-        out.out(text, end="", highlight=False)
+        _show(text, as_json)
     if as_json:
         log = text or jobs.log(found.id)
         answer({"sweep": found.id, "state": found.state, "exit_code": found.exit_code, "log": log})
@@ -181,10 +182,15 @@ def _find(name: str, jobs: Jobs) -> Job:
     raise ValueError(f"sweep {name!r} {problem} {some} ({jobs.address})")
 
 
-def _follow(jobs: Jobs, sweep: str, out: Console, seen: int = 0, farewell: str = "") -> Job:
+def _show(text: str, as_json: bool) -> None:
+    """Prints a part of a log as it is, and at once."""
+    print(text, end="", flush=True, file=sys.stderr if as_json else sys.stdout)
+
+
+def _follow(jobs: Jobs, sweep: str, as_json: bool, seen: int = 0, farewell: str = "") -> Job:
     """Shows the log until the job ends; Ctrl-C ends only that."""
     try:
-        return jobs.follow(sweep, lambda text: out.out(text, end="", highlight=False), seen)
+        return jobs.follow(sweep, lambda text: _show(text, as_json), seen)
     except KeyboardInterrupt:
         if farewell:
             fail(f"\n{farewell}", INTERRUPTED)
