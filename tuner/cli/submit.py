@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.cli.app import FAILED, INTERRUPTED, Json, Sets, SpecPath, SweepName, answer, app, console, fail
+from tuner.cli.app import FAILED, INTERRUPTED, Json, Sets, SpecPath, SweepName, answer, app, console, fail, own_home
 from tuner.cli.run import warn
 
 if TYPE_CHECKING:
@@ -122,6 +122,13 @@ def _labels(spec: Spec) -> dict[str, str]:
 
 
 def _named(address: str | None) -> str:
+    """The cluster that is meant. One that the user names gets no token of the one that is up on this machine."""
+    from cluster.local import environment
+
+    up = environment(own_home()) if address else {}
+    if up and address != up[ADDRESS] and os.environ.get("RAY_AUTH_TOKEN_PATH") == up.get("RAY_AUTH_TOKEN_PATH"):
+        os.environ.pop("RAY_AUTH_TOKEN_PATH", None)
+        os.environ.pop("RAY_AUTH_MODE", None)
     found = address or os.environ.get(ADDRESS)
     if not found:
         text = f"no cluster is named: give --address http://HEAD:8265 or set {ADDRESS}"
