@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -92,12 +94,18 @@ def ui(
     storage: StorageUri = None,
     tracking: TrackingUri = None,
 ) -> None:
-    """Open the MLflow UI on this user's sweeps, or on one; ends with Ctrl-C."""
+    """Open MLflow on this user's sweeps, or on one: the server's page, or one that ends with Ctrl-C."""
+    from cluster.local import head
     from tuner.engine.tracking import ui_command
 
     where = place(storage)
     sweep = None if name is None else find_sweep(name, where)
     uri = tracking or (tracking_of(sweep, where) if sweep else where.tracking)
+    record = head(where.home)
+    served = uri if uri.startswith("http") else record.mlflow if record and record.database == uri else None
+    if served:
+        _open(_public(served) + _page(sweep, uri, where))
+        return
     command = ui_command(uri, port)
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -105,6 +113,21 @@ def ui(
     print(f"MLflow is starting; in a few seconds: http://127.0.0.1:{port}{_page(sweep, uri, where)}", flush=True)
     os.environ |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     os.execvp(command[0], command)  # noqa: S606  # no shell: a list made here
+
+
+def _public(uri: str) -> str:
+    """A server's address without a login, which a browser would show in the list of processes."""
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+
+
+def _open(page: str) -> None:
+    """Prints the address and, where somebody sits in front of it, opens it."""
+    import webbrowser
+
+    print(f"MLflow is at {page}", flush=True)
+    if sys.stdout.isatty():
+        webbrowser.open(page)
 
 
 def _page(sweep: str | None, tracking: str, where: Place) -> str:
