@@ -21,7 +21,10 @@ def checked(url: str) -> str:
         timeout = {"connect_timeout": SECONDS} if parsed.get_backend_name() in WITH_TIMEOUT else {}
         sqlalchemy.create_engine(parsed, connect_args=timeout, poolclass=sqlalchemy.NullPool).connect().close()
     except ModuleNotFoundError as error:
-        raise ValueError(f"the database {shown(url)} needs the package {error.name}: pip install it here") from None
+        raise ValueError(
+            f"the database {shown(url)} needs the Python package {error.name}: install it, or name a driver that is "
+            "installed, as in postgresql+psycopg2://"
+        ) from None
     except sqlalchemy.exc.ArgumentError:  # it could not be read, so we know of no password to hide
         raise ValueError(
             "the database must be a URL such as postgresql://user:password@host/mlflow, and this one cannot be read"

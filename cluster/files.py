@@ -34,6 +34,7 @@ def keep_logs(home: Path, files: str) -> None:
             source = session.resolve()
             _remove(kept)
             shutil.move(source, kept)
+            kept.chmod(0o700)
     shutil.rmtree(Path(files).parent, ignore_errors=True)
 
 

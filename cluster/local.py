@@ -104,7 +104,7 @@ def join(home: Path, address: str, token: Mapping[str, str], cpus: int | None) -
             f"nothing answers at {address}: on the head, `caviar up --host {host} --auth` must say that it is up, and "
             f"no firewall may be between it and this machine (port {port}, and all that Ray chooses)"
         )
-    probe.ask(address, env)
+    _check_token(address, env, token)
     end_recorded(worker_file(home))
     path = token.get("RAY_AUTH_TOKEN_PATH")
     record = Record(new_mark(), socket.gethostname(), address, files.make(), token=path)
@@ -113,6 +113,18 @@ def join(home: Path, address: str, token: Mapping[str, str], cpus: int | None) -
         ray = run(nodes.worker(address, nodes.Node(name, record.files, cpus), env))
         wait([ray], {"the worker": partial(probe.ask, address, env, name)})
     return record
+
+
+def _check_token(address: str, env: Mapping[str, str], token: Mapping[str, str]) -> None:
+    """OSError if the head does not take the token, or does not answer."""
+    try:
+        probe.ask(address, env)
+    except probe.RefusedError as error:
+        used = token.get("RAY_AUTH_TOKEN_PATH", "RAY_AUTH_TOKEN")
+        raise OSError(
+            f"{error} in {used}: copy ray.token from CAVIAR_HOME on the head to this machine (mode 600), and set "
+            "RAY_AUTH_TOKEN_PATH to the copy"
+        ) from None
 
 
 def down(home: Path) -> dict[str, int]:

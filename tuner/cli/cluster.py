@@ -102,7 +102,9 @@ def _up(home: Path, host: str, settings: dict[str, Any], database: str | None, *
         plan = local.Head(home, address, token=_token(home), database=uri, admin=admin, **settings)
         with out.status("Ray and MLflow are starting; this takes about 15 seconds"):
             record = local.up(plan, lambda: prepare(uri))
-    out.print(f"the cluster {'is up' if began else 'was up already'}\n\n{next_steps(record)}", highlight=False)
+    out.print(
+        f"the cluster {'is up' if began else 'was up already'}\n\n{next_steps(record)}", highlight=False, soft_wrap=True
+    )
     if as_json:
         shown = {name: getattr(record, name) for name in ("ray", "dashboard", "mlflow", "token", "database", "machine")}
         answer({"started": began, **shown, "environment": local.environment(home)})
@@ -124,7 +126,8 @@ def _join(home: Path, head: str, cpus: int | None, *, as_json: bool) -> None:
     if record is None:
         with out.status(f"this machine joins {address}"):
             record = local.join(home, address, _token_of_head(home), cpus)
-    out.print(f"this machine {'is' if began else 'was already'} a worker of {record.ray}; `caviar down` takes it away")
+    became = "is" if began else "was already"
+    out.print(f"this machine {became} a worker of {record.ray}; `caviar down` takes it away", highlight=False)
     if as_json:
         answer({"started": began, "ray": record.ray, "machine": record.machine})
 
@@ -141,7 +144,7 @@ def down(as_json: Json = False) -> None:
             ended = local.down(home)
         elsewhere = local.head(home)
     for name, count in ended.items():
-        out.print(f"ended {name}: {count} {'process' if count == 1 else 'processes'}", highlight=False)
+        out.print(f"ended {name} ({count} {'process' if count == 1 else 'processes'})", highlight=False)
     if not ended:
         out.print(f"nothing that `caviar up` started with {home} runs on this machine", highlight=False)
     if elsewhere:
