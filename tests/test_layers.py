@@ -37,8 +37,12 @@ OUTSIDE: dict[str, set[str]] = {
 
 # Outside systems that only these modules may import.
 GUARDED: dict[str, tuple[str, ...]] = {
-    "ray.tune": ("tuner.engine.driver", "tuner.engine.pack"),
-    "ray": ("tuner.engine.driver", "tuner.engine.pack", "tuner.engine.connect", "cluster"),
+    "ray.tune": ("tuner.engine.driver", "tuner.engine.turns", "tuner.engine.pack"),
+    "ray": (
+        *("tuner.engine.driver", "tuner.engine.turns", "tuner.engine.pack"),
+        *("tuner.engine.connect", "tuner.engine.presence", "tuner.engine.delivery"),
+        "cluster",
+    ),
     "mlflow": ("tuner.engine.tracking",),
     "torch": ("models", "tuner.engine"),
     "pickle": (),

@@ -93,7 +93,7 @@ class Storage:
             yield local
             return
         with files.temporary(None) as temporary:
-            self._do("read", name, lambda path: self._fs.get_file(path, str(temporary)), passing=FileNotFoundError)
+            self.download(name, temporary)
             yield temporary
 
     @contextmanager
@@ -107,11 +107,19 @@ class Storage:
                     files.sync(temporary)
                     temporary.replace(final)
                 else:
-                    self._do("write", name, lambda path: self._fs.put_file(str(temporary), path))
+                    self.upload(temporary, name)
         except StorageError:
             raise
         except Exception as error:
             raise self._failed("write", name, error) from error
+
+    def upload(self, file: Path, name: str) -> None:
+        """Copies a local file to the object, whole and without holding it in memory; for remote storage."""
+        self._do("write", name, lambda path: self._fs.put_file(str(file), path))
+
+    def download(self, name: str, file: Path) -> None:
+        """Copies the object to a local file; FileNotFoundError if there is none."""
+        self._do("read", name, lambda path: self._fs.get_file(path, str(file)), passing=FileNotFoundError)
 
     def remove(self, name: str) -> None:
         """Removes the object; it need not be there."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuner.engine import build, status
+from tuner.engine import archive, build, status
 from tuner.engine.history import History
 from tuner.engine.journal import FIRST_ENTRY, Journal
 from tuner.engine.storage import Storage, StorageError
@@ -59,6 +59,7 @@ def create(spec: Spec, place: Place, sweep_id: str | None = None, show: Show = l
     if sweep.exists(FIRST_ENTRY):
         raise SweepExistsError(f"sweep {sweep_id} exists already: `caviar resume {sweep_id}` goes on with it")
     snapshot = build.snapshot(spec, place.snapshots)
+    archive.keep(snapshot, place.storage)
     reporter = status.Reporter(sweep, sweep_id, spec.name, show)
     text = spec.to_yaml()
     sweep.write("spec.yaml", text.encode())

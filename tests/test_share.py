@@ -1,0 +1,105 @@
+"""Sweeps that share a cluster: what is dealt to whom, and real sweeps at once on two cores."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import Home
+from tuner.engine.journal import Journal
+from tuner.engine.share import SLICE_SECONDS, Claim, appetite, deal
+from tuner.engine.storage import Storage
+
+claims = st.lists(
+    st.builds(Claim, st.text("0123456789abcdef", min_size=4, max_size=4), st.integers(1, 1000)),
+    min_size=1,
+    max_size=8,
+    unique_by=lambda claim: claim.token,
+)
+
+
+def dealt(fits: int, sweeps: list[Claim], now: float) -> dict[str, int]:
+    """Every sweep works it out on its own; none counts itself among the others."""
+    return {claim.token: deal(fits, claim, [one for one in sweeps if one != claim], now) for claim in sweeps}
+
+
+@given(claims, st.integers(1, 40), st.floats(0, 1e9))
+def test_sweeps_agree_nobody_wants_what_is_left_and_shares_are_even(sweeps: list[Claim], fits: int, now: float) -> None:
+    shares = dealt(fits, sweeps, now)
+    wants = {claim.token: max(1, round(claim.appetite * fits / 1000)) for claim in sweeps}
+    assert sum(shares.values()) == min(fits, sum(wants.values()))
+    assert all(shares[token] <= wants[token] for token in shares)
+    unsatisfied = [shares[token] for token in shares if shares[token] < wants[token]]
+    assert all(share <= least + 1 for least in unsatisfied for share in shares.values())
+
+
+def test_everybody_has_a_turn_where_there_are_more_sweeps_than_workers() -> None:
+    sweeps = [Claim(f"{number:04x}") for number in range(5)]
+    turns = [dealt(2, sweeps, at * SLICE_SECONDS + 1) for at in range(5)]
+    assert all(sum(turn[claim.token] for turn in turns) == 2 for claim in sweeps)
+
+
+def test_a_sweep_that_wants_little_leaves_the_rest() -> None:
+    assert dealt(16, [Claim("aa", appetite(2, 16)), Claim("bb")], 0.0) == {"aa": 2, "bb": 14}
+    assert appetite(None, 16) == appetite(99, 16) == 1000
+
+
+@given(st.builds(Claim, st.text("0123456789abcdef", min_size=1), st.integers(0, 1000)))
+def test_a_claim_survives_as_a_name(claim: Claim) -> None:
+    assert Claim.parse(str(claim)) == claim
+    assert Claim.parse("somebody else's") is None
+
+
+def spec_of(digits: Path, folder: Path, name: str, trials: int) -> Path:
+    """Trials that are worth about a tenth of a second each."""
+    path = folder / f"{name}.yaml"
+    values = {
+        "name": name,
+        "data": {"source": str(digits)},
+        "model": {"hidden_layers": 1, "hidden_units": {"log_int": [32, 128]}},
+        "train": {"batch_size": 32},
+        "search": {"trials": trials},
+        "stopping": {"asha": {"max_epochs": 9}},
+        "objective": {"confirm": 0, "baseline": False},
+    }
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def together(home: Home, specs: list[Path]) -> dict[str, list[dict[str, object]]]:
+    """Runs the sweeps at the same time; their journals."""
+    drivers = [home.start("run", str(spec), "--id", spec.stem) for spec in specs]
+    assert [driver.wait(250) for driver in drivers] == [0] * len(drivers), (home.folder / "driver.log").read_text()
+    sweeps = home.folder / ".caviar/storage/sweeps"
+    return {spec.stem: [entry for _, entry in Journal(Storage(sweeps / spec.stem)).entries()] for spec in specs}
+
+
+def span(journal: list[dict[str, object]], kind: str) -> tuple[float, float]:
+    times = [float(str(entry["time"])) for entry in journal if entry["kind"] == kind]
+    return times[0], times[-1]
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_two_sweeps_at_once_take_little_longer_than_one_of_both(home: Home, digits: Path) -> None:
+    began = time.monotonic()
+    alone = together(home, [spec_of(digits, home.folder, "alone", 400)])
+    single = time.monotonic() - began
+    began = time.monotonic()
+    pair = together(home, [spec_of(digits, home.folder, name, 200) for name in ("left", "right")])
+    both = time.monotonic() - began
+    print(f"\none sweep of 400: {single:.1f} s; two of 200 at once: {both:.1f} s, {both / single:.2f} times")
+    for name, journal in {**alone, **pair}.items():
+        print(
+            name,
+            [
+                round(at - span(alone["alone"] if name == "alone" else pair["left"], "created")[0], 1)
+                for at in span(journal, "done")
+            ],
+        )
+    assert both < 1.3 * single

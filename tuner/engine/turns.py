@@ -1,0 +1,105 @@
+"""The Searcher that Ray Tune sees: hands out packs within the sweep's share of the cluster, and gives workers back."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ray.tune.search import Searcher
+
+from tuner.engine.pack import LEAVE
+from tuner.engine.presence import IDLE_SECONDS, Presence
+
+if TYPE_CHECKING:
+    from tuner.engine.driver import PackSearcher
+
+RETRIES = 3  # how often a pack is trained again whose worker or host was lost
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A pack that was handed out, by the id under which PackSearcher knows it."""
+
+    id: str
+    config: dict[str, Any]
+    lost: int = 0
+
+
+class SharingSearcher(Searcher):
+    """Asks `packs` for packs, as many at a time as `presence` grants.
+
+    Tune keeps one idle worker, with its processors, for the next pack. Where that worker is another sweep's turn, it is
+    handed a pack that makes it leave. Without any share Tune's run is ended, and `resting` says so: Tune would block in
+    here else, and free nothing. Packs whose worker was lost are handed out again here, within the share, too.
+    """
+
+    def __init__(self, packs: PackSearcher, presence: Presence) -> None:
+        super().__init__()
+        self.resting = False
+        self._packs = packs
+        self._presence = presence
+        self._running: dict[str, Handed] = {}
+        self._lost: list[Handed] = []
+        self._leaving: set[str] = set()
+        self._idle_since = math.inf  # since when Tune keeps an idle worker
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next pack as a Tune configuration; None: not now; FINISHED: never again in this run of Tune."""
+        room = len(self._running) < self._presence.workers()
+        if room and self._lost:
+            return self._hand_out(trial_id, self._lost.pop(0))
+        found = self._packs.suggest(trial_id)
+        if isinstance(found, dict):
+            return self._hand_out(trial_id, Handed(trial_id, found))
+        if found is None:
+            self._presence.tell(len(self._running), hungry=not room)
+            return self._without_a_pack(trial_id)
+        return found
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        if trial_id in self._running:
+            self._packs.on_trial_result(self._running[trial_id].id, result)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Takes in the end of a pack; one whose worker was lost has not ended yet."""
+        error = error or result is None
+        if not error:
+            self._idle_since = time.monotonic()
+        if trial_id in self._leaving:
+            self._leaving.discard(trial_id)
+            return
+        handed = self._running.pop(trial_id)
+        if error and handed.lost < RETRIES and not self._packs.ended_by:
+            self._lost.append(replace(handed, lost=handed.lost + 1))
+        else:
+            self._packs.on_trial_complete(handed.id, result, error)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the journal is the only truth."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the journal is the only truth."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its searcher into a snapshot that nobody reads
+
+    def _hand_out(self, trial_id: str, handed: Handed) -> dict[str, Any]:
+        self._running[trial_id] = handed
+        self._idle_since = math.inf
+        self._presence.tell(len(self._running), hungry=True)
+        return handed.config
+
+    def _without_a_pack(self, trial_id: str) -> Any:
+        """What Tune is told when there is nothing to train: to wait, to end, or to let its idle worker go."""
+        running, share = len(self._running), self._presence.workers()
+        if not running:
+            self.resting = share == 0
+            return self.FINISHED if self.resting else None
+        idle = time.monotonic() - self._idle_since
+        if (idle >= 0 and running >= share) or (self._presence.contested and idle > IDLE_SECONDS):
+            self._idle_since = math.inf
+            self._leaving.add(trial_id)
+            return {LEAVE: True}
+        return None
