@@ -1,0 +1,220 @@
+"""Three hosts, submitted to from a fourth, and every way to lose one: all comes to its end, once, as if undisturbed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+import yaml
+
+from tests import sweeps
+from tests.outcome import complaints, draws, in_mlflow
+from tests.three_hosts import BIN, HEAD, WORKERS, Cluster, answer_of, wait_until
+from tuner.engine.journal import Entry, Journal
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(
+        "CI" not in os.environ and not (os.geteuid() == 0 and shutil.which("ip")),
+        reason="makes network namespaces, which needs root and the command ip",
+    ),
+]
+
+KILL_SECONDS, KILLS = 4.0, 4
+AWAY_SECONDS = 15.0
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Iterator[Cluster]:
+    made = Cluster(tmp_path_factory.mktemp("three"))
+    try:
+        with np.load(digits) as rows:  # more of them, so that packs take seconds
+            np.savez(made.folder / "digits.npz", X=np.tile(rows["X"], (4, 1, 1)), y=np.tile(rows["y"], 4))
+        (made.folder / "story.yaml").write_text(yaml.safe_dump(SPEC))
+        made.turn_on("head", *WORKERS, "client")
+        yield made
+    finally:
+        made.close()
+
+
+SPEC = {
+    "name": "story",
+    "data": {"source": "digits.npz"},
+    "model": {"hidden_layers": {"int": [1, 2]}, "hidden_units": {"log_int": [64, 192]}},
+    "train": {"batch_size": 16},
+    "search": {"trials": 54},
+    "stopping": {"successive_halving": {"max_epochs": 27}},
+    "objective": {"confirm": 1, "seeds": 2, "baseline": False},
+}
+
+
+def entries(cluster: Cluster, sweep: str, kind: str = "") -> list[Entry]:
+    """The sweep's journal so far, or its entries of one kind."""
+    found = [entry for _, entry in Journal(cluster.storage.child(f"sweeps/{sweep}")).entries()]
+    return [entry for entry in found if not kind or entry["kind"] == kind]
+
+
+def ended(cluster: Cluster, sweep: str) -> bool:
+    """Whether the sweep and its job have ended."""
+    return bool(entries(cluster, sweep, "ended")) and not cluster.drivers()
+
+
+# -- undisturbed, but for its client -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cluster: Cluster) -> list[str]:
+    """A sweep that was submitted by two at once, one of whom then vanished; what came of each submission."""
+    short = ["--set", "stopping.successive_halving.max_epochs=3", "--id", "undisturbed"]
+    both = [cluster.start("submit", "story.yaml", *short, "--json") for _ in range(2)]
+    outcomes = sorted(answer_of(one)["submission"] for one in both)
+    follower = cluster.start("submit", "story.yaml", *short, "--follow")
+    wait_until(cluster.trainers, what="training to begin")
+    assert follower.poll() is None
+    cluster.kill("client")
+    follower.communicate()
+    cluster.turn_on("client")
+    return outcomes
+
+
+def test_the_client_reaches_two_pages_and_nothing_else(cluster: Cluster) -> None:
+    client, probe = cluster.hosts["client"], "import socket, sys; socket.create_connection((sys.argv[1], 6379), 2)"
+    with pytest.raises(RuntimeError, match=r"timed out|unreachable|No route"):
+        client.run("python3", "-c", probe, HEAD)
+
+
+def test_two_submissions_of_one_id_at_once_are_one_sweep(undisturbed: list[str]) -> None:
+    assert undisturbed == ["attached", "started"]
+
+
+def test_a_client_without_the_right_token_is_told_what_to_set(cluster: Cluster, undisturbed: object) -> None:
+    (cluster.folder / "wrong").write_text("d2" * 32)
+    wrong = cluster.start("submit", "story.yaml", RAY_AUTH_TOKEN_PATH=str(cluster.folder / "wrong"))
+    none = cluster.start("submit", "story.yaml", RAY_AUTH_MODE="disabled")
+    for command, code in ((wrong, "403"), (none, "401")):
+        told = command.communicate(timeout=60)[1]
+        assert command.returncode
+        assert code in told
+        assert "RAY_AUTH_TOKEN" in told
+
+
+def test_four_sweeps_that_write_at_once_are_all_in_postgresql(cluster: Cluster, undisturbed: object) -> None:
+    """The fifth is the one that runs meanwhile."""
+    made_up = [
+        sweeps.write(cluster.folder / "made-up" / name, 30, 6, sweep=name) for name in ("one", "two", "three", "four")
+    ]
+    command, env = [str(BIN / "python"), "-m", "tuner.engine.tracking", "--once"], cluster.client_env()
+    client = cluster.hosts["client"]
+    writers = [client.start("writers.log", *command, sweep.uri, env=env) for sweep in made_up]
+    assert [writer.wait(120) for writer in writers] == [0] * 4
+    for sweep in made_up:
+        assert in_mlflow(sweep, cluster.database) == []
+
+
+def test_what_was_submitted_ends_though_its_client_died(cluster: Cluster, undisturbed: object) -> None:
+    wait_until(lambda: ended(cluster, "undisturbed"), 120)
+    assert entries(cluster, "undisturbed")[-1]["status"] == "finished"
+    assert {entry["host"] for entry in entries(cluster, "undisturbed", "done")} == set(WORKERS)
+    assert complaints(cluster.storage.child("sweeps/undisturbed"), cluster.database) == []
+
+
+# -- disturbed ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Story:
+    """What happened to a sweep."""
+
+    hit: set[int] = field(default_factory=set)  # the packs that were open when the host was cut off
+    away: tuple[float, float] = (0.0, 0.0)  # when MLflow was
+    killed: int = 0
+    too_late: list[str] = field(default_factory=list)  # what happened when the sweep had ended already
+
+
+@pytest.fixture(scope="module")
+def story(cluster: Cluster, undisturbed: object) -> Story:
+    """The same sweep, longer, to which everything happens."""
+    wait_until(lambda: ended(cluster, "undisturbed"), 120)
+    told = Story()
+    for fault in (cut_off_without_mlflow, kill_workers, lose_the_head, lose_a_worker):
+        submitted = cluster.ask("submit", "story.yaml", "--id", "disturbed")
+        assert submitted["submission"] in ("started", "attached")
+        wait_until(lambda: len(cluster.trainers()) == 2, what="two workers to train")
+        fault(cluster, told)
+        told.too_late += [fault.__name__] * bool(entries(cluster, "disturbed", "result"))
+    wait_until(lambda: ended(cluster, "disturbed"), 150)
+    return told
+
+
+def cut_off_without_mlflow(cluster: Cluster, told: Story) -> None:
+    """Host and server are away at once; both come back after the packs that were hit have been trained elsewhere."""
+    wait_until(lambda: entries(cluster, "disturbed", "done"))
+    bring_back, began = cluster.take_mlflow_away(), time.time()
+    done = {entry["pack"] for entry in entries(cluster, "disturbed", "done")}
+    told.hit = {entry["pack"]["id"] for entry in entries(cluster, "disturbed", "pack")} - done
+    cluster.cut("worker2")
+    wait_until(lambda: told.hit <= {entry["pack"] for entry in entries(cluster, "disturbed", "done")})
+    time.sleep(max(0.0, began + AWAY_SECONDS - time.time()))
+    bring_back()
+    told.away = (began, time.time())
+    cluster.mend("worker2")
+    wait_until(lambda: not cluster.is_worker("worker2"), what="Ray to end where it was given up")
+    cluster.join("worker2")
+
+
+def kill_workers(cluster: Cluster, told: Story) -> None:
+    random = Random(0)
+    for _ in range(KILLS):
+        wait_until(cluster.trainers, what="somebody to train")
+        random.choice(cluster.trainers()).kill()
+        told.killed += 1
+        time.sleep(KILL_SECONDS)
+
+
+def lose_the_head(cluster: Cluster, told: Story) -> None:
+    """With it MLflow and PostgreSQL, and the driver, which is a job there."""
+    cluster.kill("head")
+    cluster.turn_on("head")
+    wait_until(lambda: not any(map(cluster.is_worker, WORKERS)), what="Ray to end where its head is another one")
+    cluster.join(*WORKERS)
+
+
+def lose_a_worker(cluster: Cluster, told: Story) -> None:
+    cluster.kill("worker1")
+
+
+def test_everything_happened_in_time(story: Story) -> None:
+    assert story.too_late == []
+    assert story.hit
+    assert story.killed == KILLS
+
+
+def test_every_trial_ends_and_mlflow_lacks_nothing(cluster: Cluster, story: Story) -> None:
+    assert entries(cluster, "disturbed")[-1]["status"] == "finished"
+    assert complaints(cluster.storage.child("sweeps/disturbed"), cluster.database) == []
+
+
+def test_no_pack_was_given_up(cluster: Cluster, story: Story) -> None:
+    assert entries(cluster, "disturbed", "failed") == []
+
+
+def test_the_trials_are_those_of_an_undisturbed_sweep(cluster: Cluster, story: Story) -> None:
+    found = [draws(cluster.storage.child(f"sweeps/{sweep}")) for sweep in ("undisturbed", "disturbed")]
+    assert len(found[0]) == 54
+    assert found[1] == found[0]
+
+
+def test_nobody_waited_for_mlflow(cluster: Cluster, story: Story) -> None:
+    began, came_back = story.away
+    times = [entry["time"] for entry in entries(cluster, "disturbed", "done") if began < entry["time"] < came_back]
+    assert came_back - began > AWAY_SECONDS
+    assert len(times) >= 3
