@@ -58,7 +58,8 @@ def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
     import ray
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
+    quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "_node_ip_address": "127.0.0.1"}
+    ray.init("local", num_cpus=2, **quiet)  # else it would join whatever cluster runs on this machine
     yield ray.get_runtime_context().gcs_address
     ray.shutdown()
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +15,7 @@ import yaml
 
 from models.columns import DataError
 from tests.conftest import Home
+from tests.nodes import joined
 from tuner.data.request import Request
 from tuner.data.snapshot import Snapshot, build
 from tuner.engine import archive
@@ -38,28 +36,15 @@ class Host:
 @pytest.fixture(scope="module")
 def host(home: Home, ray_address: str) -> Iterator[Host]:
     """Joins the cluster with three cores: the only place for workers of three."""
-    import ray
-
     if os.geteuid() != 0:
         pytest.skip("hiding a folder from one process needs root")
     found = Host(home.folder / ".caviar/storage/snapshots", home.folder / "tmp")
     found.hidden.mkdir(parents=True)
     found.tmp.mkdir()
-    join = f"mount -t tmpfs tmpfs {found.hidden} && exec {Path(sys.executable).with_name('ray')} start --block"
     options = ["--num-cpus=3", '--resources={"hidden": 4}', "--object-store-memory=100000000"]
-    command = ["unshare", "-m", "sh", "-c", f'{join} "$@"', "sh", f"--address={ray_address}", *options]
-    env = {**os.environ, "TMPDIR": str(found.tmp)}
-    log = (home.folder / "host.log").open("wb")
-    node = subprocess.Popen(command, env=env, stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + 60
-        while "hidden" not in ray.cluster_resources():
-            assert time.monotonic() < deadline, (home.folder / "host.log").read_text()
-            time.sleep(0.1)
+    env, log = {"TMPDIR": str(found.tmp)}, home.folder / "host.log"
+    with joined(ray_address, *options, hide=found.hidden, env=env, log=log):
         yield found
-    finally:
-        node.terminate()
-        node.wait(30)
 
 
 def snapshot_of(digits: Path, folder: Path) -> Snapshot:
