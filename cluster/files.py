@@ -8,10 +8,12 @@ import socket
 import tempfile
 from pathlib import Path
 
+PREFIX = "caviar-"
+
 
 def make() -> str:
     """A new folder for Ray that no other user can enter: Ray itself would let everyone write there."""
-    return str(Path(tempfile.mkdtemp(prefix="caviar-")) / "ray")  # mode 0700; sockets allow for 107 characters
+    return str(Path(tempfile.mkdtemp(prefix=PREFIX)) / "ray")  # mode 0700; sockets allow for 107 characters
 
 
 def logs(home: Path) -> Path:
@@ -35,7 +37,9 @@ def keep_logs(home: Path, files: str) -> None:
             _remove(kept)
             shutil.move(source, kept)
             kept.chmod(0o700)
-    shutil.rmtree(Path(files).parent, ignore_errors=True)
+    folder = Path(files).parent
+    if folder.name.startswith(PREFIX):  # whatever a record says, nothing else is removed
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove(path: Path) -> None:

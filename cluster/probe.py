@@ -35,11 +35,11 @@ def ask(address: str, env: Mapping[str, str], node: str | None = None) -> bool:
 
 
 def main(address: str, node: str | None = None) -> int:
-    import ray
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
     from ray.exceptions import AuthenticationError
 
     try:
-        nodes = ray._raylet.GcsClient(address=address).get_all_node_info(timeout=SECONDS / 3).values()
+        nodes = GcsClient(address=address).get_all_node_info(timeout=SECONDS / 3).values()
     except AuthenticationError:
         return REFUSED
     except Exception as error:

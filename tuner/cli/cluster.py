@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -84,6 +83,7 @@ def _up(home: Path, host: str, settings: dict[str, Any], database: str | None, *
     from cluster import local
     from cluster.addresses import bound_address, is_loopback
     from cluster.database import checked
+    from tuner.cli import credentials
     from tuner.cli.steps import next_steps
     from tuner.engine.tracking import embedded_uri, prepare
 
@@ -91,7 +91,7 @@ def _up(home: Path, host: str, settings: dict[str, Any], database: str | None, *
     began = record is None
     if record is None:
         address = bound_address(host)
-        admin = _admin() if auth else None
+        admin = credentials.admin() if auth else None
         if not (auth or is_loopback(address)):
             raise ValueError(
                 f"--host {host} lets others reach MLflow, which would obey everyone: add --auth, with the admin's "
@@ -99,7 +99,7 @@ def _up(home: Path, host: str, settings: dict[str, Any], database: str | None, *
             )
         uri = checked(database or embedded_uri(home))
         settings["storage"] = _absolute(settings["storage"])
-        plan = local.Head(home, address, token=_token(home), database=uri, admin=admin, **settings)
+        plan = local.Head(home, address, token=credentials.cluster_token(home), database=uri, admin=admin, **settings)
         with out.status("Ray and MLflow are starting; this takes about 15 seconds"):
             record = local.up(plan, lambda: prepare(uri))
     out.print(
@@ -113,6 +113,7 @@ def _up(home: Path, host: str, settings: dict[str, Any], database: str | None, *
 def _join(home: Path, head: str, cpus: int | None, *, as_json: bool) -> None:
     from cluster import local
     from cluster.addresses import host_and_port
+    from tuner.cli import credentials
 
     out = console(as_json)
     address = ":".join(map(str, host_and_port(head, RAY_PORT)))
@@ -125,7 +126,7 @@ def _join(home: Path, head: str, cpus: int | None, *, as_json: bool) -> None:
         raise ValueError(f"this machine is a worker of {record.ray}: `caviar down` first")
     if record is None:
         with out.status(f"this machine joins {address}"):
-            record = local.join(home, address, _token_of_head(home), cpus)
+            record = local.join(home, address, credentials.head_token(home), cpus)
     became = "is" if began else "was already"
     out.print(f"this machine {became} a worker of {record.ray}; `caviar down` takes it away", highlight=False)
     if as_json:
@@ -151,45 +152,6 @@ def down(as_json: Json = False) -> None:
         out.print(f"the head runs on {elsewhere.machine}: `caviar down` there ends it", highlight=False)
     if as_json:
         answer({"ended": ended})
-
-
-def _admin() -> Any:
-    from cluster.server import Admin
-
-    password = os.environ.get("MLFLOW_AUTH_ADMIN_PASSWORD")
-    if not password:
-        raise ValueError("--auth has no default password: set the admin's as MLFLOW_AUTH_ADMIN_PASSWORD")
-    return Admin(os.environ.get("MLFLOW_AUTH_ADMIN_USERNAME") or "admin", password)
-
-
-def _token(home: Path) -> Path:
-    """The token that the cluster demands."""
-    from tuner.engine.connect import own_token
-
-    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
-    if "RAY_AUTH_TOKEN" in os.environ:
-        raise ValueError(
-            f"RAY_AUTH_TOKEN is set, and Ray prefers it to the token of this cluster, {named or home / 'ray.token'}: "
-            "unset it"
-        )
-    token = Path(named).expanduser().absolute() if named else own_token(home)
-    if not token.is_file() or not token.read_text().strip():
-        raise ValueError(f"RAY_AUTH_TOKEN_PATH={named} is no file with a token: write one, or unset it")
-    return token
-
-
-def _token_of_head(home: Path) -> dict[str, str]:
-    """The token to join with, as Ray's environment names it."""
-    found = {name: os.environ[name] for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH") if os.environ.get(name)}
-    token = Path(found.get("RAY_AUTH_TOKEN_PATH", home / "ray.token")).expanduser().absolute()
-    if "RAY_AUTH_TOKEN" in found:
-        return {"RAY_AUTH_TOKEN": found["RAY_AUTH_TOKEN"]}
-    if not token.is_file():
-        raise ValueError(
-            f"joining takes the head's token, and {token} is no file: copy ray.token from CAVIAR_HOME on the head to "
-            "this machine (mode 600), and set RAY_AUTH_TOKEN_PATH to the copy"
-        )
-    return {"RAY_AUTH_TOKEN_PATH": str(token)}
 
 
 def _absolute(storage: str | None) -> str | None:
