@@ -3,88 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
-import aiohttp
 from ray.job_submission import JobSubmissionClient
 
 from cluster.dashboard import JobsError, UnreachableError, checked, telling
+from cluster.following import Rest, tail
+from cluster.job import Command, Job, Outcome, State, Submission
 
 HELLO_SECONDS = 10.0  # for a machine to say that it is Ray
 ANSWER_SECONDS = (10.0, 60.0)  # to connect, and between two parts of an answer
-SETTLE_SECONDS = 4.0  # how long after a job's end Ray's watch over its id may still act
-SILENCE_SECONDS = 60.0  # then the connection is made anew: one that was lost is silent, too
+SETTLE_SECONDS = 5.0  # how long after a job's end Ray's watch over its id may still act
 PATIENCE_SECONDS = 300.0  # how long a cluster that does not answer is waited for
 ATTEMPTS = 3
-
-
-class State(StrEnum):
-    """Where a job stands, in Ray's words. It is no ground truth: a job that is lost can still run."""
-
-    PENDING = "PENDING"
-    RUNNING = "RUNNING"
-    STOPPED = "STOPPED"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-
-    @property
-    def ended(self) -> bool:
-        return self not in (State.PENDING, State.RUNNING)
-
-
-class Outcome(StrEnum):
-    """What came of a submission."""
-
-    STARTED = "started"
-    ATTACHED = "attached"  # there is a job of that id, and it runs
-    GOES_ON = "goes on"  # the job of that id had ended without success: another one took its place
-    FINISHED = "finished"  # the job of that id had ended with success
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command line, the folder that becomes its working directory, and Python packages that go before installed ones.
-
-    `environment` and `labels` are shown to everyone who may see the dashboard: no secrets.
-    """
-
-    words: Sequence[str]
-    folder: Path
-    packages: Sequence[Path] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A job as the cluster knows it; times in seconds since 1970 by the cluster's clock."""
-
-    id: str
-    state: State
-    labels: Mapping[str, str]
-    began: float
-    ended: float | None = None
-    exit_code: int | None = None  # of its command, if that ended by itself
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """What came of a submission; the labels of the job that there is now, and how much it had printed before."""
-
-    outcome: Outcome
-    labels: Mapping[str, str]
-    printed: int = 0
 
 
 class Jobs:
@@ -143,12 +80,12 @@ class Jobs:
 
         Lost connections are made anew for PATIENCE_SECONDS; then UnreachableError.
         """
-        rest = _Rest(show, seen)
+        rest = Rest(show, seen)
         lost: float | None = None
         while True:
             try:
                 with telling(self.address):
-                    asyncio.run(_tail(self._client, job_id, rest))
+                    asyncio.run(tail(self._client, job_id, rest))
                 job = self.job(job_id)
             except UnreachableError:
                 lost = lost or time.monotonic()
@@ -205,41 +142,6 @@ class _Client(JobSubmissionClient):
     def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
         limit = HELLO_SECONDS if endpoint == "/api/version" else ANSWER_SECONDS
         return super()._do_request(method, endpoint, timeout=limit, **options)
-
-
-class _Rest:
-    """Shows what comes after the characters that were shown before, of a text that each connection tells anew."""
-
-    def __init__(self, show: Callable[[str], None], seen: int) -> None:
-        self._show = show
-        self._seen = seen
-        self._told = 0
-
-    def begin(self) -> None:
-        self._told = 0
-
-    def __call__(self, text: str) -> None:
-        new = text[max(self._seen - self._told, 0) :]
-        self._told += len(text)
-        self._seen = max(self._seen, self._told)
-        if new:
-            self._show(new)
-
-
-async def _tail(client: JobSubmissionClient, job_id: str, rest: _Rest) -> None:
-    """Feeds `rest` with the log from its beginning, until the job ends, the connection does, or nothing comes."""
-    rest.begin()
-    async with contextlib.aclosing(client.tail_job_logs(job_id)) as parts:  # type: ignore[type-var]  # a generator
-        try:
-            while True:
-                rest(await asyncio.wait_for(anext(parts), SILENCE_SECONDS))
-        except (StopAsyncIteration, TimeoutError):
-            return
-        except aiohttp.WSServerHandshakeError as error:
-            if error.status != 404:  # a job that is gone has no log
-                raise
-        except RuntimeError as error:  # as Ray calls it
-            raise ConnectionError(f"the connection broke off: {error}") from error
 
 
 def _plain(details: Any) -> Job:
