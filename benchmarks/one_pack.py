@@ -37,9 +37,8 @@ def train(home: Path) -> None:
     where = place(home)
     entry = int((home / "entry").read_text(encoding="utf-8"))
     pack = PackRun.of(where.sweep(NAME).uri, entry, str(where.snapshots))
-    for _ in pack.train():
+    for _ in pack.run():
         pass
-    pack.finish()
 
 
 def result(home: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Commands that start work: check, run, resume."""
+"""Commands that start work: check and run; and what they share with those that go on with it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ from tuner.cli.app import (
     Sets,
     SpecPath,
     StorageUri,
-    SweepName,
     answer,
     app,
     console,
     fail,
     place,
 )
-from tuner.cli.find import find_sweep
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +43,7 @@ def check(spec: SpecPath, sets: Sets = None, storage: StorageUri = None, as_json
     loaded = load(spec, sets or ())
     snapshot = build.snapshot(loaded, place(storage).snapshots)
     out = console(as_json)
-    _warn(loaded, out)
+    warn(loaded, out)
     out.print(describe_data(snapshot.description))
     trials = _trials(loaded)
     out.print(describe_space(loaded.space(), trials))
@@ -97,9 +95,11 @@ def _warnings(spec: Spec) -> list[str]:
 @app.command()
 def run(
     spec: SpecPath,
+    *,
     sets: Sets = None,
     storage: StorageUri = None,
     sweep_id: Annotated[str | None, typer.Option("--id", help="The sweep's id. [default: name and time]")] = None,
+    go_on: Annotated[bool, typer.Option("--go-on", help="If there is a sweep of that id, go on with it.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run a sweep on this machine (or on the Ray cluster in RAY_ADDRESS), from the spec to a registered model."""
@@ -107,32 +107,34 @@ def run(
     from tuner.engine.storage import StorageError
     from tuner.spec import load
 
+    if go_on and not sweep_id:
+        raise ValueError("--go-on needs the sweep's id: give it with --id")
     loaded, where, out = load(spec, sets or ()), place(storage), console(as_json)
-    _warn(loaded, out)
+    warn(loaded, out)
     try:
         made = sweep.create(loaded, where, sweep_id)
+    except sweep.SweepExistsError:
+        if sweep_id is None or not go_on:
+            raise
+        made = sweep_id
     except StorageError as error:
         fail(str(error), BAD_INPUT)
     out.print(f"sweep {made}", highlight=False)
-    _execute(made, where, out, as_json)
+    drive(made, where, out, as_json)
 
 
-@app.command()
-def resume(name: SweepName, storage: StorageUri = None, as_json: Json = False) -> None:
-    """Go on with an interrupted sweep: no trial is lost, none is trained twice, the MLflow runs are the same."""
-    where = place(storage)
-    _execute(find_sweep(name, where), where, console(as_json), as_json)
-
-
-def _warn(spec: Spec, out: Console) -> None:
+def warn(spec: Spec, out: Console) -> None:
+    """Says what is legal in the spec but probably not meant."""
     for warning in _warnings(spec):
         out.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
 
 
-def _execute(sweep_id: str, where: Place, out: Console, as_json: bool) -> None:
+def drive(sweep_id: str, where: Place, out: Console, as_json: bool) -> None:
+    """Runs the sweep in this process to its end, and answers with its result."""
     from tuner.engine import execution
     from tuner.engine.history import CannotTrainError
     from tuner.engine.journal import JournalError
+    from tuner.engine.pause import StoppedError
     from tuner.review.terminal import Progress
 
     try:
@@ -141,6 +143,8 @@ def _execute(sweep_id: str, where: Place, out: Console, as_json: bool) -> None:
             result = execution.execute(sweep_id, where, progress)
     except KeyboardInterrupt:
         fail(f"\ninterrupted; nothing is lost: caviar resume {sweep_id}", INTERRUPTED)
+    except StoppedError:
+        fail(f"stopped; nothing is lost: caviar resume {sweep_id}", INTERRUPTED)
     except JournalError as error:  # another driver has the sweep, or its journal is damaged: resuming is no answer
         fail(str(error), FAILED)
     except (CannotTrainError, OSError) as error:

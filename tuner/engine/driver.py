@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import time
@@ -11,17 +10,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from tuner.engine.history import CannotTrainError, History
-from tuner.engine.journal import rows_from_json
+from tuner.engine import control, delivery
+from tuner.engine.control import Command, Verb
+from tuner.engine.history import History
+from tuner.engine.journal import Journal, rows_from_json
 from tuner.engine.pack import PackTrainable
+from tuner.engine.presence import Presence
+from tuner.engine.storage import Storage
+from tuner.engine.turns import RETRIES, SharingSearcher
 from tuner.trial import Row, Stage
 
-RETRIES = 3  # how often Tune runs a pack again whose worker or host was lost
-REFRESH_SECONDS = 5.0
+LOOK_SECONDS = 1.0  # how often the driver looks for commands
 JOURNAL_SECONDS = 10.0  # how often the rows of a running pack are written down
 
 TUNE = {
@@ -38,7 +40,8 @@ TUNE = {
 class PackSearcher(Searcher):
     """Hands out packs (as numbers of journal entries) and takes in what became of them.
 
-    Any error in here ends the run and is kept in `error`: Tune must not go on without the journal.
+    Any error in here ends the run and is kept in `error`: Tune must not go on without the journal. `ended_by` is the
+    command that ends it early: its packs end at their next evaluation, and go on with the next run.
     """
 
     def __init__(
@@ -51,6 +54,9 @@ class PackSearcher(Searcher):
     ) -> None:
         super().__init__()
         self.error: BaseException | None = None
+        self.ended_by: Command | None = None
+        self._sweep = Storage(facts["sweep"])
+        self._looked = time.monotonic()
         self._history = history
         self._facts = facts
         self._workers = workers
@@ -94,6 +100,9 @@ class PackSearcher(Searcher):
     def _suggest(self, trial_id: str) -> Any:
         history = self._history
         self._observe(self._latest)  # at every turn of Tune's loop: a sweep in long epochs is not silent
+        self._look()
+        if self.ended_by:
+            return self.FINISHED
         workers = self._workers()
         if len(self._running) >= workers:
             return None
@@ -106,6 +115,21 @@ class PackSearcher(Searcher):
         self._running[trial_id] = pack = history.open[number].id
         return {**self._facts, "entry": number, "pack": pack}
 
+    def _look(self) -> None:
+        """Obeys what people ask. Who ends the run is obeyed once its packs have ended: workers look, too."""
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
+        command = control.asked(self._sweep)
+        if command is None:
+            return
+        if command.ends_packs:
+            self.ended_by = command
+            return
+        if command.verb is Verb.EXTEND:
+            self._history.extend(command.trials, command.max_epochs)
+        control.obeyed(self._sweep)
+
     def _progress(self, pack_id: int, rows: list[Row]) -> None:
         self._latest.update((row.trial, row) for row in rows)
         self._unwritten.setdefault(pack_id, []).extend(rows)
@@ -117,11 +141,14 @@ class PackSearcher(Searcher):
         self._observe(self._latest)
 
     def _complete(self, pack_id: int, *, lost: bool) -> None:
-        self._unwritten.pop(pack_id, None)
-        if lost:
-            self._history.failed(pack_id, f"its worker was lost {RETRIES + 1} times")
-        else:
-            self._history.done(pack_id)
+        history, unwritten = self._history, self._unwritten.pop(pack_id, [])
+        if history.came_back(pack_id):
+            history.done(pack_id)
+        elif lost and not self.ended_by:
+            history.failed(pack_id, f"its worker was lost {RETRIES + 1} times")
+        else:  # told to end before its time: what it did is in storage
+            history.progress(pack_id, unwritten)
+            self._queue += [number for number, pack in history.open.items() if pack.id == pack_id]
         self._observe(self._latest)
 
 
@@ -136,72 +163,60 @@ def run(
     patience: float,
     deadline: float | None,
     observe: Callable[[dict[str, Row]], None],
-) -> None:
+) -> Command | None:
     """Trains packs on the Ray cluster that this process is connected to, until the ledger has finished.
 
+    Returns the command that ended it before that; None: it has finished.
     For `patience` seconds it waits for a machine that is large enough for a worker; then CannotTrainError.
 
     `facts` go to every worker: `sweep`, the URI of the sweep's folder, and `snapshots`, where its data lies.
     `scratch` is a local folder for Tune's own files; it is emptied. Errors of storage and journal come through.
     """
     os.environ |= TUNE
-    searcher = PackSearcher(history, facts, _worker_count(cpus, gpus, max_workers, patience), deadline, observe)
+    presence = Presence(cpus, gpus, max_workers, patience)
+    sweep = Storage(facts["sweep"])
+    where = delivery.source(facts["snapshots"], Journal(sweep).read(1)["snapshot"]["digest"])
+    packs = PackSearcher(history, {**facts, **where}, presence.workers, deadline, observe)
+    searcher = SharingSearcher(packs, presence)
+    worker = tune.with_resources(PackTrainable, {"cpu": cpus, "gpu": gpus})
+    try:
+        _fit(worker, searcher, packs, scratch)
+        while searcher.resting:
+            _rest(sweep, presence, observe)
+            _fit(worker, searcher, packs, scratch)
+    finally:
+        presence.withdraw()
+    if not history.ledger.finished and not packs.ended_by:
+        raise RuntimeError("Ray Tune ended before the sweep was finished; resume it")
+    return packs.ended_by
+
+
+def _fit(worker: Any, searcher: SharingSearcher, packs: PackSearcher, scratch: Path) -> None:
+    """One run of Tune: to the end of the sweep, to a command, or until the sweep has no share of the cluster."""
+    searcher.resting = False
     tuner = tune.Tuner(
-        tune.with_resources(PackTrainable, {"cpu": cpus, "gpu": gpus}),
+        worker,
         tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
         run_config=tune.RunConfig(
             name="packs",
             storage_path=str(scratch),
             verbose=0,
-            failure_config=tune.FailureConfig(max_failures=RETRIES),
+            failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         ),
     )
     try:
         tuner.fit()
     except Exception as error:
-        raise searcher.error or error from None
+        raise packs.error or error from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    if searcher.error:
-        raise searcher.error
-    if not history.ledger.finished:
-        raise RuntimeError("Ray Tune ended before the sweep was finished; resume it")
+    if packs.error:
+        raise packs.error
 
 
-def _worker_count(cpus: float, gpus: float, max_workers: int | None, patience: float) -> Callable[[], int]:
-    """How many workers fit on the cluster now; asked again every few seconds, because clusters grow and shrink.
-
-    At least one: a pack that waits is what makes an autoscaler start a machine.
-    """
-    looked, fits, fitted = -math.inf, 0, time.monotonic()
-    nodes: list[dict[str, Any]] = []
-
-    def count() -> int:
-        nonlocal looked, fits, fitted, nodes
-        now = time.monotonic()
-        if now - looked > REFRESH_SECONDS:
-            nodes = ray.nodes()  # type: ignore[no-untyped-call]
-            looked, fits = now, sum(_fitting(node, cpus, gpus) for node in nodes)
-        if fits:
-            fitted = now
-        elif now - fitted >= patience:
-            if not any(node["Alive"] for node in nodes):
-                raise CannotTrainError("the cluster has no machine any more")
-            raise CannotTrainError(
-                f"a worker needs {_amount(cpus, 'CPU')} and {_amount(gpus, 'GPU')}, and no machine of the cluster has "
-                "so much: lower resources.cpus_per_worker or gpus_per_worker, or add a machine"
-            )
-        return max(1, min(fits, max_workers or fits))
-
-    return count
-
-
-def _amount(number: float, noun: str) -> str:
-    return f"{number:g} {noun}{'s' * (number != 1)}"
-
-
-def _fitting(node: Mapping[str, Any], cpus: float, gpus: float) -> int:
-    """How many workers fit on one machine."""
-    has: Mapping[str, float] = node["Resources"] if node["Alive"] else {}
-    return int(min(has.get(name, 0.0) / share for name, share in (("CPU", cpus), ("GPU", gpus)) if share > 0))
+def _rest(sweep: Storage, presence: Presence, observe: Callable[[dict[str, Row]], None]) -> None:
+    """Waits, without workers, for the sweep's turn; or for a command, which is obeyed in a run of Tune."""
+    while not presence.workers() and control.asked(sweep) is None:
+        observe({})
+        time.sleep(LOOK_SECONDS)

@@ -7,17 +7,17 @@ import json
 import os
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from models.columns import DataError
-from tuner.data.snapshot import Snapshot
-from tuner.engine import build, status
+from tuner.engine import archive, build, control, pause, status
+from tuner.engine.control import Command, Verb
 from tuner.engine.history import MODEL_FOLDER, History
 from tuner.engine.journal import Journal, JournalError
 from tuner.engine.publisher import Publisher
 from tuner.engine.result import figures, leaderboard
-from tuner.engine.storage import Storage, StorageError
+from tuner.engine.storage import Storage
 from tuner.engine.sweep import Place, Show, load
 from tuner.engine.verdict import summary
 from tuner.spec import Spec
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tuner.engine.ledger import Ledger
 
 MACHINE_SECONDS = 600.0  # how long a cluster may take to start a machine that is large enough for a worker
+ENDINGS: Mapping[type[BaseException], str] = {KeyboardInterrupt: "interrupted", pause.StoppedError: "stopped"}
 DRAIN_SECONDS = 60.0  # how long a finished sweep waits for MLflow before it says what is still to be sent
 
 
@@ -58,10 +59,11 @@ class SweepResult:
 def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepResult:
     """Runs the sweep from wherever its journal stands to its end, and publishes it. Starts Ray if it must.
 
-    KeyboardInterrupt and errors leave a journal that the next call goes on from.
+    KeyboardInterrupt, StoppedError and errors leave a journal that the next call goes on from.
     """
     sweep = place.sweep(sweep_id)
     _refuse_a_second_driver(sweep)
+    _forget_old_commands(sweep)
     spec, ledger, history = load(sweep)
     reporter = status.Reporter(sweep, sweep_id, spec.name, show)
     reporter.resume(ledger)
@@ -95,29 +97,37 @@ def _refuse_a_second_driver(sweep: Storage) -> None:
         )
 
 
-def _finish(sweep_id: str, spec: Spec, place: Place, history: History, reporter: status.Reporter) -> None:
-    """Trains what is left and writes the result; before Ray is stopped, so that both MLflow and Ray end meanwhile."""
-    sweep = place.sweep(sweep_id)
-    with contextlib.ExitStack() as stack:
-        if not history.ledger.finished:
-            _require_snapshot(sweep, place)
-            from tuner.engine.connect import ray_cluster
+def _forget_old_commands(sweep: Storage) -> None:
+    """Whoever starts a sweep wants it to run, also if its last driver died before it obeyed a stop."""
+    command = control.asked(sweep)
+    if command and command.verb is not Verb.EXTEND:
+        control.obeyed(sweep)
 
-            stack.enter_context(ray_cluster(place.home))
-            _train(sweep_id, spec, place, history, reporter)
-        reporter.report(history.ledger, "running", "publish")
-        _conclude(sweep, history.ledger, history)
+
+def _finish(sweep_id: str, spec: Spec, place: Place, history: History, reporter: status.Reporter) -> None:
+    """Trains what is left, through pauses, and writes the result. StoppedError when told to stop."""
+    sweep = place.sweep(sweep_id)
+    while not history.ledger.finished:
+        _require_snapshot(sweep, place)
+        from tuner.engine.connect import ray_cluster
+
+        with ray_cluster(place.home):
+            command = _train(sweep_id, spec, place, history, reporter)
+            if command is None:  # before Ray is stopped, so that both MLflow and Ray end meanwhile
+                _conclude(sweep, history, reporter)
+        if command is not None:
+            pause.obey(command, sweep, history, reporter)
+    if not history.concluded:
+        _conclude(sweep, history, reporter)
 
 
 def _require_snapshot(sweep: Storage, place: Place) -> None:
-    """Before Ray is started for nothing."""
-    try:
-        Snapshot.open(place.snapshots / Journal(sweep).read(1)["snapshot"]["digest"])
-    except DataError as error:
-        raise StorageError(f"the data that the sweep was begun on is gone: {error}") from error
+    """Before Ray is started for nothing; another machine than the first one has it from remote storage."""
+    digest = Journal(sweep).read(1)["snapshot"]["digest"]
+    archive.fetch(digest, place.storage, place.snapshots)
 
 
-def _train(sweep_id: str, spec: Spec, place: Place, history: History, reporter: status.Reporter) -> None:
+def _train(sweep_id: str, spec: Spec, place: Place, history: History, reporter: status.Reporter) -> Command | None:
     from tuner.engine import driver  # imports ray, which reads its environment then
 
     ledger = history.ledger
@@ -125,7 +135,7 @@ def _train(sweep_id: str, spec: Spec, place: Place, history: History, reporter: 
     def observe(running: dict[str, Row]) -> None:
         reporter.report(ledger, "running", running=running)
 
-    driver.run(
+    return driver.run(
         history,
         {"sweep": place.sweep(sweep_id).uri, "snapshots": str(place.snapshots)},
         place.home / "tune" / f"{sweep_id}-{os.getpid()}",
@@ -138,8 +148,10 @@ def _train(sweep_id: str, spec: Spec, place: Place, history: History, reporter: 
     )
 
 
-def _conclude(sweep: Storage, ledger: Ledger, history: History) -> None:
+def _conclude(sweep: Storage, history: History, reporter: status.Reporter) -> None:
     """Writes the result into the journal and beside it."""
+    ledger = history.ledger
+    reporter.report(ledger, "running", "publish")
     created = Journal(sweep).read(1)
     found = figures(ledger, created["snapshot"]["class_counts"])
     exported = sweep.exists(f"{MODEL_FOLDER}/model.json")
@@ -170,7 +182,7 @@ def _published(sweep: Storage, ledger: Ledger, publisher: Publisher) -> SweepRes
 
 def _abandon(history: History, ledger: Ledger, reporter: status.Reporter, error: BaseException) -> None:
     """Notes why the run ends; where not even that can be written, the journal up to here still stands."""
-    ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+    ended = next((word for kind, word in ENDINGS.items() if isinstance(error, kind)), "failed")
     if not history.concluded:
         with contextlib.suppress(OSError):
             history.write("ended", status=ended, reason=str(error) or ended)

@@ -59,7 +59,9 @@ class History:
             if kind == "result":
                 self.concluded = True
             elif kind == "ended":
-                self.ended = entry["status"] != "interrupted"
+                self.ended = entry["status"] in ("finished", "failed")
+            elif kind == "extended":
+                self._extend(entry["trials"], entry["max_epochs"])
             elif kind == "pack":
                 pack = self.ledger.ask(entry["workers"])
                 if pack is None or pack_to_json(pack) != entry["pack"]:
@@ -89,7 +91,11 @@ class History:
         """
         self.write("attempt", host=socket.gethostname())
         for pack in list(self.open.values()):
-            if self._sweep.exists(result_name(pack.id)) and "error" not in self._result(pack.id):
+            if not self.came_back(pack.id):
+                continue
+            if "error" in self._result(pack.id):
+                self._sweep.remove(result_name(pack.id))
+            else:
                 self.done(pack.id)
 
     def ask(self, workers: int) -> int | None:
@@ -130,6 +136,17 @@ class History:
         self.ledger.halt(reason)
         self.write("halted", reason=reason)
 
+    def extend(self, trials: int | None, max_epochs: int | None) -> bool:
+        """Gives the search new totals; see `Ledger.extend`. False, and nothing written, where they are no more."""
+        extended = self._extend(trials, max_epochs)
+        if extended:
+            self.write("extended", trials=trials, max_epochs=max_epochs, states=self.ledger.take_changes())
+        return extended
+
+    def came_back(self, pack_id: int) -> bool:
+        """Whether the pack's worker has left its result: a sweep that is being stopped has packs that go on later."""
+        return self._sweep.exists(result_name(pack_id))
+
     def write(self, kind: str, **fields: Any) -> int:
         """Appends an entry; returns its number."""
         now = self._clock()
@@ -146,6 +163,12 @@ class History:
         (pack,) = (pack for pack in self.open.values() if pack.id == pack_id)
         failed = 1 + sum(state is State.FAILED for state, _, _ in self.ledger.states.values())
         return not self.ledger.rows and len(pack.trials) == 1 and failed >= min(HOPELESS, self.ledger.terms.trials)
+
+    def _extend(self, trials: int | None, max_epochs: int | None) -> bool:
+        if not self.ledger.extend(trials, max_epochs):
+            return False
+        self.concluded = self.ended = False
+        return True
 
     def _pass(self, kind: str, now: float) -> None:
         """Counts the time of an attempt up to its last entry, because what follows may be the pause after a kill."""

@@ -45,9 +45,11 @@ class Ledger:
         self._of_stage: dict[Stage, list[Trial]] = {stage: [] for stage in Stage}
         self.rows: dict[str, list[Row]] = {}
         self.states: dict[str, Standing] = {}
+        self.goals: dict[str, int] = {}  # the epoch up to which each trial was last handed out
         self.holdout: dict[str, tuple[float, float]] = {}  # loss, accuracy on rows the search never saw
         self.open: dict[int, Pack] = {}
         self.packs = 0
+        self.extensions = 0
         self.halted = ""  # why the search was ended early
         self.cost = cost
         self._selection = Selection(space, sampler, rule, cost, seed=terms.seed, trials=terms.trials)
@@ -69,6 +71,7 @@ class Ledger:
                 if trial.id not in self.trials:
                     self.trials[trial.id] = trial
                     self._of_stage[trial.stage].append(trial)
+                self.goals[trial.id] = pack.to_epoch
                 self._set(trial.id, State.RUNNING, pack.rung, pack.reason)
         return pack
 
@@ -106,6 +109,27 @@ class Ledger:
     def halt(self, reason: str) -> None:
         """Ends the search: no more search packs; the open ones end, then the best are confirmed."""
         self.halted = reason
+
+    def extend(self, trials: int | None = None, max_epochs: int | None = None) -> bool:
+        """Has the search go on to new totals (None: as they are); False if they are no more than there is.
+
+        Old trials count: those that stopped wait again, and the finished ones may be promoted further. Confirmation
+        and refit follow anew.
+        """
+        trials = max(trials or 0, self.terms.trials)
+        max_epochs = max(max_epochs or 0, self.rule.rungs[-1])
+        if (trials, max_epochs) == (self.terms.trials, self.rule.rungs[-1]):
+            return False
+        self.terms = replace(self.terms, trials=trials)
+        self.extensions += 1
+        self.halted = ""
+        self._selection.extend(trials, max_epochs)
+        self._planned -= {Stage.CONFIRM, Stage.REFIT}
+        self._queue = [pack for pack in self._queue if pack.stage not in (Stage.CONFIRM, Stage.REFIT)]
+        for trial_id, (state, rung, _) in list(self.states.items()):
+            if state is State.STOPPED:
+                self._set(trial_id, State.WAITING, rung, self.rule.verdict(self.trials[trial_id].number))
+        return True
 
     # -- what it knows -----------------------------------------------------------------------------------------
 
@@ -152,6 +176,11 @@ class Ledger:
     def expected_trials(self) -> int:
         """How many search trials there will be, as far as is known."""
         return self._selection.total
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the sampler has no more: a grid has an end."""
+        return self._selection.total < self.terms.trials
 
     @property
     def epochs(self) -> int:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import ray
 from ray import tune
 
 from tuner.engine import history
@@ -14,6 +15,7 @@ from tuner.engine.journal import rows_to_json
 from tuner.engine.storage import Storage
 from tuner.trial import Row
 
+LEAVE = "leave"  # in the configuration of a pack of no trials: its worker is to end
 STEP_SECONDS = 2.0  # a step ends at the first evaluation after so long: a small pack is one step
 
 
@@ -43,11 +45,13 @@ class PackTrainable(tune.Trainable):
     @staticmethod
     def _train(config: dict[str, Any]) -> Iterator[list[Row]]:
         """Trains the pack to its end and leaves its result; whatever can fail, fails in here."""
+        if LEAVE in config:
+            ray.actor.exit_actor()  # type: ignore[no-untyped-call]
+        from tuner.engine import delivery
         from tuner.engine.work import PackRun  # needs torch, which the driver must not wait for
 
-        run = PackRun.of(config["sweep"], config["entry"], config["snapshots"])
-        yield from run.train()
-        run.finish()
+        snapshots = delivery.at_hand(config["snapshots"], config["digest"], config["node"])
+        yield from PackRun.of(config["sweep"], config["entry"], snapshots).run()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: the state between rungs goes through storage."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tuner.engine.assignment import Assignment
 from tuner.engine.storage import Storage
-from tuner.engine.work import Assignment, PackRun
+from tuner.engine.work import PackRun
 from tuner.trial import Pack, Row, Trial
 
 TOLERANCE = 1e-4

@@ -58,7 +58,7 @@ def no_model(ledger: Ledger, winner: Trial | None) -> str | None:
     """Why there is nothing to export; None if there is."""
     if winner is None:
         return "no trial reached a finite loss"
-    state, _, reason = ledger.states.get(stages.refit_name(winner), (None, 0, "that comes last"))
+    state, _, reason = ledger.states.get(stages.refit_name(ledger, winner), (None, 0, "that comes last"))
     return None if state is State.FINISHED else f"the winner is not refitted: {reason}"
 
 
@@ -117,5 +117,5 @@ def _described(ledger: Ledger, trial: Trial) -> dict[str, Any]:
 
 
 def _holdout(ledger: Ledger, trial: Trial | None) -> dict[str, float] | None:
-    measured = ledger.holdout.get(stages.refit_name(trial)) if trial else None
+    measured = ledger.holdout.get(stages.refit_name(ledger, trial)) if trial else None
     return {"loss": measured[0], "accuracy": measured[1]} if measured else None

@@ -59,6 +59,11 @@ class Selection:
             return self._promote(rung, chosen, {promotion.trial: promotion for promotion in promotions})
         return self._begin(workers) if self._fresh else None
 
+    def extend(self, trials: int, max_epochs: int) -> None:
+        """The search goes on to `trials` trials, all told, and to `max_epochs`."""
+        self.rule.extend(max_epochs)
+        self._limit, self._exhausted = trials, False
+
     @property
     def total(self) -> int:
         """How many trials there will be: fewer than asked for once the sampler has no more, a grid for example."""

@@ -47,12 +47,16 @@ def baseline(ledger: Ledger) -> list[Pack]:
 
 
 def confirmation(ledger: Ledger) -> list[Pack]:
-    """One pack for each of the best search trials: the same configuration and epochs on fresh seeds."""
+    """One pack for each of the best search trials: the same configuration and epochs on fresh seeds.
+
+    What was confirmed before the search was extended, and was trained no further since, is not trained again.
+    """
     packs = []
     for rank, best in enumerate(ledger.ranked()[: ledger.terms.confirm]):
+        epochs = ledger.rows[best.id][-1].epoch
         trials = tuple(
             Trial(
-                f"{best.id}-s{seed + 1}",
+                _repeat_name(ledger, best, seed, epochs),
                 rank * ledger.terms.seeds + seed,
                 seed_of(ledger.terms.seed, "confirm", best.id, seed),
                 best.params,
@@ -62,8 +66,10 @@ def confirmation(ledger: Ledger) -> list[Pack]:
             )
             for seed in range(ledger.terms.seeds)
         )
-        epochs = ledger.rows[best.id][-1].epoch
-        packs.append(Pack(0, Stage.CONFIRM, 0, 0, epochs, trials, f"{best.id} ranked {rank + 1}: confirm on new seeds"))
+        new = tuple(trial for trial in trials if trial.id not in ledger.trials)
+        if new:
+            reason = f"{best.id} ranked {rank + 1}: confirm on new seeds"
+            packs.append(Pack(0, Stage.CONFIRM, 0, 0, epochs, new, reason))
     return packs
 
 
@@ -75,19 +81,21 @@ def refits(ledger: Ledger) -> list[Pack]:
     chosen = {trial.id: trial for trial in (winner(ledger), best_baseline(ledger)) if trial}
     packs = []
     for number, trial in enumerate(chosen.values()):  # number 0, the winner, is exported
-        if refit_name(trial) in ledger.trials:
+        name = refit_name(ledger, trial)
+        if name in ledger.trials:
             continue
         repeats = _repeats(ledger, trial) or [trial]
         epochs = _best_epoch(ledger, repeats)
         seed = seed_of(ledger.terms.seed, "refit", trial.id)
-        refit = Trial(refit_name(trial), number, seed, trial.params, Stage.REFIT, trial.id, f"refit of {trial.id}")
+        refit = Trial(name, number, seed, trial.params, Stage.REFIT, trial.id, f"refit of {trial.id}")
         reason = f"{trial.id} on training and validation rows for {epochs} epoch{'s' * (epochs != 1)}"
         packs.append(Pack(0, Stage.REFIT, 0, 0, epochs, (refit,), reason))
     return packs
 
 
-def refit_name(trial: Trial) -> str:
-    return f"refit-{trial.id}"
+def refit_name(ledger: Ledger, trial: Trial) -> str:
+    """A search that was extended has its winner refitted again."""
+    return f"refit-{trial.id}" + f"-x{ledger.extensions}" * (ledger.extensions > 0)
 
 
 def winner(ledger: Ledger) -> Trial | None:
@@ -147,7 +155,7 @@ def _best_epoch(ledger: Ledger, repeats: Sequence[Trial]) -> int:
 
 def _candidates(ledger: Ledger) -> list[Trial]:
     """What may win, best first."""
-    sources = {str(repeat.source) for repeat in ledger.ranked(Stage.CONFIRM)}
+    sources = {str(repeat.source) for repeat in ledger.ranked(Stage.CONFIRM) if _is_current(ledger, repeat)}
     if not sources:
         return ledger.ranked()[: max(ledger.terms.confirm, 1)]
     found = [ledger.trials[source] for source in sources]
@@ -155,19 +163,30 @@ def _candidates(ledger: Ledger) -> list[Trial]:
 
 
 def _refit_failed(ledger: Ledger, trial: Trial) -> bool:
-    state, _, _ = ledger.states.get(refit_name(trial), (None, 0, ""))
+    state, _, _ = ledger.states.get(refit_name(ledger, trial), (None, 0, ""))
     return state in (State.FAILED, State.DIVERGED)
 
 
 def _repeats(ledger: Ledger, trial: Trial) -> list[Trial]:
     """The trial's confirmations that ended with a finite score."""
-    return [repeat for repeat in ledger.ranked(Stage.CONFIRM) if repeat.source == trial.id]
+    confirmed = ledger.ranked(Stage.CONFIRM)
+    return [repeat for repeat in confirmed if repeat.source == trial.id and _is_current(ledger, repeat)]
+
+
+def _is_current(ledger: Ledger, repeat: Trial) -> bool:
+    """Whether the trial that it repeats was trained no further since: a search may be extended."""
+    return ledger.goals[repeat.id] == ledger.goals[str(repeat.source)]
+
+
+def _repeat_name(ledger: Ledger, best: Trial, seed: int, epochs: int) -> str:
+    name = f"{best.id}-s{seed + 1}"
+    return name if ledger.goals.get(name, epochs) == epochs else f"{name}-e{epochs}"
 
 
 def _diverged(ledger: Ledger, trial: Trial) -> int:
     """On how many fresh seeds the configuration diverged."""
     seeds = [found for found in ledger.trials.values() if found.source == trial.id and found.stage is Stage.CONFIRM]
-    return sum(ledger.states[seed.id][0] is State.DIVERGED for seed in seeds)
+    return sum(ledger.states[seed.id][0] is State.DIVERGED for seed in seeds if _is_current(ledger, seed))
 
 
 def _scores(ledger: Ledger, trial: Trial) -> list[float]:

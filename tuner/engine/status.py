@@ -18,7 +18,7 @@ from tuner.engine.storage import Storage
 from tuner.trial import Row, Stage
 
 NAME = "status.json"
-ACTIVE = ("preparing", "running")
+ACTIVE = ("preparing", "running", "paused")
 SILENT_SECONDS = 60.0  # a sweep that says it runs, but was silent for so long, was interrupted
 WRITE_SECONDS = 2.0
 SHOW_SECONDS = 0.25
@@ -31,7 +31,7 @@ class Status:
 
     sweep: str
     name: str
-    status: str  # preparing, running, finished, failed, interrupted
+    status: str  # preparing, running, paused, finished, failed, interrupted, stopped
     phase: str = "search"  # search, confirm, refit, publish
     trials: int = 0
     states: dict[str, int] = field(default_factory=dict)
@@ -63,9 +63,14 @@ class Status:
 def read(sweep: Storage, now: float | None = None) -> Status | None:
     """The status as last written; a silent runner counts as interrupted. None if there is no such sweep."""
     try:
-        found = json.loads(sweep.read(NAME))
+        return parse(sweep.read(NAME), now)
     except FileNotFoundError:
         return None
+
+
+def parse(text: str | bytes, now: float | None = None) -> Status:
+    """The status that a driver wrote; a silent one counts as interrupted."""
+    found = json.loads(text)
     found["rungs"] = [(epochs, trials) for epochs, trials in found["rungs"]]
     status = Status(**found)
     silent = (time.time() if now is None else now) - status.time > SILENT_SECONDS

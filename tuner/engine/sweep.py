@@ -92,6 +92,19 @@ def load(sweep: Storage) -> tuple[Spec, Ledger, History]:
     return spec, ledger, history
 
 
+def extend(sweep: Storage, trials: int | None, max_epochs: int | None) -> None:
+    """Gives a sweep that nobody drives new totals (None: as they are), so that the next driver goes on with it.
+
+    ValueError where the totals are no more than what there is.
+    """
+    spec, ledger, history = load(sweep)
+    if spec.search.sampler == "grid" and trials and trials > ledger.expected_trials and ledger.exhausted:
+        raise ValueError(f"the grid has {ledger.expected_trials} points and no more: --trials cannot grow")
+    if not history.extend(trials, max_epochs):
+        done = f"{ledger.terms.trials} trials of up to {ledger.rule.rungs[-1]} epochs"
+        raise ValueError(f"the sweep has {done} already: give more of either")
+
+
 def new_id(name: str) -> str:
     """A sweep id that sorts by time and is taken by nobody else."""
     return f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

@@ -21,15 +21,20 @@ def name(pack_id: int) -> str:
 
 
 def save(sweep: Storage, pack_id: int, groups: Sequence[Slots]) -> None:
-    """Writes all groups of a pack as one file; its metadata lists the labels of each group."""
+    """Writes all groups of a pack that has ended as one file; its metadata lists the labels of each group."""
+    write(sweep, name(pack_id), groups, {})
+
+
+def write(sweep: Storage, to: str, groups: Sequence[Slots], notes: Mapping[str, str]) -> None:
+    """Writes groups and notes as the object `to`."""
     tensors = {
         f"{at}.{key}": tensor
         for at, slots in enumerate(groups)
         if slots.labels
         for key, tensor in slots.save_tensors().items()
     }
-    with sweep.file_to_write(name(pack_id)) as file:
-        save_file(tensors, file, {"groups": json.dumps([slots.labels for slots in groups])})
+    with sweep.file_to_write(to) as file:
+        save_file(tensors, file, {"groups": json.dumps([slots.labels for slots in groups]), **notes})
 
 
 class States:

@@ -6,79 +6,33 @@ import json
 import socket
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
-
-import torch
 
 from models.classifier import Classifier
 from models.config import Config
 from models.inference import Inference
-from models.training import Arrays, Slots, loss_and_accuracy, train
-from tuner.data.snapshot import Snapshot
-from tuner.engine import weights
+from models.training import Arrays, Slots, train
+from tuner.engine import checkpoint, control, weights
+from tuner.engine.assignment import Assignment, assignment
+from tuner.engine.checkpoint import Progress
 from tuner.engine.history import MODEL_FOLDER, result_name
 from tuner.engine.journal import Journal, pack_from_json, rows_to_json
-from tuner.engine.storage import Storage
-from tuner.trial import Pack, Row, Stage, Trial, seed_of
+from tuner.trial import Pack, Row, Stage, Trial
 
-
-class Assignment:
-    """The sweep as a worker sees it: its data, mapped once per process, and the settings that training needs."""
-
-    def __init__(self, sweep: Storage, snapshots: Path) -> None:
-        created = Journal(sweep).read(1)
-        spec = created["spec"]
-        self.sweep = sweep
-        self.snapshot = Snapshot.open(snapshots / created["snapshot"]["digest"])
-        self.order_seed = seed_of(spec["search"]["seed"], "order")
-        self.epoch_rows: int | None = spec["train"]["epoch_rows"]
-        objective = spec["objective"]
-        self.keep_best: str | None = objective["metric"] if objective["select"] == "best" else None
-        torch.set_num_threads(spec["resources"]["cpus_per_worker"])  # the order of sums depends on it
-        self.device = torch.device("cuda" if spec["resources"]["gpus_per_worker"] > 0 else "cpu")
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nobody writes to it
-            self._X = torch.from_numpy(self.snapshot.X).to(self.device)
-            self._y = torch.from_numpy(self.snapshot.y).to(self.device)
-
-    def arrays(self, stage: Stage) -> Arrays:
-        """The rows that a trial of `stage` trains on and is compared on; a refit trains on both."""
-        splits, classes = self.snapshot.splits, len(self.snapshot.classes)
-        if stage is Stage.REFIT:
-            both = slice(splits["train"].start, splits["validation"].stop)
-            return Arrays(self._X, self._y, classes, both, None)
-        return Arrays(self._X, self._y, classes, splits["train"], splits["validation"])
-
-    def holdout(self, inference: Inference) -> tuple[float, float]:
-        """Loss and accuracy of one network on the rows that no search looks at."""
-        rows = self.snapshot.splits["holdout"]
-        loss, accuracy = loss_and_accuracy(inference, self._X[rows], self._y[rows])
-        return float(loss[0]), float(accuracy[0])
-
-
-@lru_cache(maxsize=4)
-def assignment(sweep_uri: str, snapshots: str) -> Assignment:
-    """The sweep's assignment, opened once per process."""
-    return Assignment(Storage(sweep_uri), Path(snapshots))
-
-
-def config_of(trial: Trial) -> Config:
-    return Config.of(trial.params, trial.seed)
+LOOK_SECONDS = 1.0  # how often a worker looks whether the sweep was told to stop
+CHECKPOINT_SECONDS = 60.0  # so much of a pack's training is lost at most with its worker
 
 
 class PackRun:
-    """One pack in training."""
+    """One pack in training; what an earlier attempt at it left is taken up."""
 
     def __init__(self, given: Assignment, pack: Pack) -> None:
         self._given = given
         self._pack = pack
-        self._began = time.monotonic()
-        self._rows: list[Row] = []
-        self._timings: list[tuple[str, int, float]] = []
-        self._slots: list[Slots] = []
+        self._shapes = by_shape(pack.trials)
+        self._done = Progress()
+        self._looked = self._saved = time.monotonic()
 
     @classmethod
     def of(cls, sweep_uri: str, entry: int, snapshots: str) -> PackRun:
@@ -86,16 +40,39 @@ class PackRun:
         given = assignment(sweep_uri, snapshots)
         return cls(given, pack_from_json(Journal(given.sweep).read(entry)["pack"]))
 
+    def run(self) -> Iterator[list[Row]]:
+        """Trains, yields the rows of each epoch, and leaves the result in storage.
+
+        Where the sweep is told to stop, it ends after an evaluation instead, and leaves what it has done so far.
+        """
+        sweep, pack, arrays = self._given.sweep, self._pack, self._given.arrays(self._pack.stage)
+        began = time.monotonic()
+        sizes = {"inputs": arrays.X.shape[1], "classes": arrays.classes}
+        self._done = checkpoint.load(sweep, pack.id, self._shapes, **sizes)
+        earlier = self._done.seconds
+        if self._done.rows:
+            yield self._done.rows
+        for rows in self.train():
+            yield rows
+            self._done.seconds = earlier + time.monotonic() - began
+            if self._told_to_end():
+                checkpoint.save(sweep, pack.id, self._done)
+                return
+        self._finish()
+        checkpoint.remove(sweep, pack.id)
+
     def train(self) -> Iterator[list[Row]]:
-        """Trains shape after shape; yields the rows of each epoch."""
-        pack = self._pack
+        """Trains shape after shape from where each stands; yields the rows of each epoch."""
+        pack, done = self._pack, self._done
         arrays = self._given.arrays(pack.stage)
         with weights.opened(self._given.sweep, pack.starts.values()) as states:
-            for trials in by_shape(pack.trials):
-                began, rows_before = time.monotonic(), len(self._rows)
-                self._slots.append(self._slots_of(trials, arrays, states))
-                yield from self._train(self._slots[-1], arrays)
-                self._timings.append((trials[0].id, len(self._rows) - rows_before, time.monotonic() - began))
+            for at, trials in enumerate(self._shapes):
+                began, rows_before = time.monotonic(), len(done.rows)
+                if at == len(done.groups):
+                    done.groups.append(self._slots_of(trials, arrays, states))
+                yield from self._train(done.groups[at], arrays)
+                if len(done.rows) > rows_before:
+                    done.timings.append((trials[0].id, len(done.rows) - rows_before, time.monotonic() - began))
 
     def _train(self, slots: Slots, arrays: Arrays) -> Iterator[list[Row]]:
         given, pack = self._given, self._pack
@@ -112,17 +89,30 @@ class PackRun:
                 Row(one.label, one.epoch, one.train_loss, one.val_loss, one.val_accuracy, one.learning_rate, now)
                 for one in evaluations
             ]
-            self._rows += rows
+            self._done.rows += rows
             yield rows
 
-    def finish(self) -> None:
+    def _told_to_end(self) -> bool:
+        """Whether people want the pack to end here; saves its state every now and then on the way."""
+        now, sweep = time.monotonic(), self._given.sweep
+        if now - self._looked > LOOK_SECONDS:
+            self._looked = now
+            command = control.asked(sweep)
+            if command and command.ends_packs:
+                return True
+        if now - self._saved > CHECKPOINT_SECONDS:
+            checkpoint.save(sweep, self._pack.id, self._done)
+            self._saved = time.monotonic()
+        return False
+
+    def _finish(self) -> None:
         """Writes the weights of the trials that may go on, then the result; the result says that all is there."""
-        sweep, pack = self._given.sweep, self._pack
+        sweep, pack, done = self._given.sweep, self._pack, self._done
         if pack.stage is Stage.SEARCH:
-            weights.save(sweep, pack.id, self._slots)
+            weights.save(sweep, pack.id, done.groups)
         holdout = {} if pack.stage is Stage.SEARCH else self._holdout()
-        result = {"rows": rows_to_json(self._rows), "timings": self._timings, "holdout": holdout}
-        result |= {"seconds": time.monotonic() - self._began, "host": socket.gethostname()}
+        result = {"rows": rows_to_json(done.rows), "timings": done.timings, "holdout": holdout}
+        result |= {"seconds": done.seconds, "host": socket.gethostname()}
         sweep.write(result_name(pack.id), json.dumps(result, allow_nan=False).encode())
 
     def _slots_of(self, trials: Sequence[Trial], arrays: Arrays, states: weights.States) -> Slots:
@@ -138,7 +128,7 @@ class PackRun:
         """Holdout figures of each network that is left; the refitted winner is exported on the way."""
         found = {}
         arrays = self._given.arrays(self._pack.stage)
-        for slots in self._slots:
+        for slots in self._done.groups:
             kept = slots.best if self._given.keep_best and self._pack.stage is not Stage.REFIT else {}
             last = slots.inference(arrays.X[arrays.train])
             for at, (label, config) in enumerate(zip(slots.labels, slots.configs, strict=True)):
@@ -163,3 +153,7 @@ def by_shape(trials: Sequence[Trial]) -> list[list[Trial]]:
     for trial in trials:
         groups.setdefault(config_of(trial).shape(), []).append(trial)
     return list(groups.values())
+
+
+def config_of(trial: Trial) -> Config:
+    return Config.of(trial.params, trial.seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from tuner.search.rungs import Rungs, ladder
+from tuner.search.rungs import Rungs, ladder, longer
 from tuner.trial import Promotion
 
 
@@ -36,6 +36,11 @@ class Asha:
     def close(self, trials: int) -> None:
         """See `StoppingRule.close`."""
         self._ladder.trials = trials
+
+    def extend(self, max_epochs: int) -> None:
+        """See `StoppingRule.extend`."""
+        self.rungs = longer(self.rungs, max_epochs, self._reduction)
+        self._ladder.extend(self.rungs)
 
     def verdict(self, trial: int) -> str:
         """See `StoppingRule.verdict`."""

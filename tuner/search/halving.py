@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from tuner.search.rungs import Rungs, ladder
+from tuner.search.rungs import Rungs, ladder, longer
 from tuner.trial import Promotion
 
 
@@ -36,6 +36,11 @@ class SuccessiveHalving:
         """See `StoppingRule.close`."""
         self._ladder.trials = trials
 
+    def extend(self, max_epochs: int) -> None:
+        """See `StoppingRule.extend`."""
+        self.rungs = longer(self.rungs, max_epochs, self._reduction)
+        self._ladder.extend(self.rungs)
+
     def verdict(self, trial: int) -> str:
         """See `StoppingRule.verdict`."""
         return self._ladder.verdict(trial, self._cuts())
@@ -52,7 +57,7 @@ class SuccessiveHalving:
 
 
 class NoStopping:
-    """One rung: every trial is trained to `max_epochs`, and nobody is promoted."""
+    """One rung: every trial is trained to `max_epochs`. Once that is extended, every trial goes on to the next rung."""
 
     def __init__(self, max_epochs: int) -> None:
         self.rungs = ladder(max_epochs, max_epochs, 2)
@@ -62,18 +67,26 @@ class NoStopping:
         """See `StoppingRule.report`."""
         self._ladder.report(trial, rung, loss)
 
-    def promotable(self, limit: int | None = None) -> list[Promotion]:  # noqa: ARG002
-        """Always empty."""
-        return []
+    def promotable(self, limit: int | None = None) -> list[Promotion]:
+        """See `StoppingRule.promotable`."""
+        return list(islice(self._ladder.candidates(self._cuts(), "(all of them)"), limit))
 
     def promote(self, promotion: Promotion) -> None:
-        """Always a ValueError: there is no second rung."""
+        """See `StoppingRule.promote`."""
         self._ladder.promote(promotion)
 
     def close(self, trials: int) -> None:
         """See `StoppingRule.close`."""
         self._ladder.trials = trials
 
+    def extend(self, max_epochs: int) -> None:
+        """See `StoppingRule.extend`."""
+        self.rungs = longer(self.rungs, max_epochs, max(max_epochs, 2))  # one more rung, not a ladder of them
+        self._ladder.extend(self.rungs)
+
     def verdict(self, trial: int) -> str:
         """See `StoppingRule.verdict`."""
-        return self._ladder.verdict(trial, [0])
+        return self._ladder.verdict(trial, self._cuts())
+
+    def _cuts(self) -> list[int]:
+        return [len(rung.losses) for rung in self._ladder.rungs]

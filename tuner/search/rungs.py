@@ -27,6 +27,13 @@ def ladder(min_epochs: int, max_epochs: int, reduction: int) -> tuple[int, ...]:
     return (*epochs, max_epochs)
 
 
+def longer(epochs: tuple[int, ...], max_epochs: int, reduction: int) -> tuple[int, ...]:
+    """The rungs `epochs` and, above their last, those that lead from there to `max_epochs`."""
+    if max_epochs < epochs[-1]:
+        raise ValueError(f"max_epochs can only grow: trials were trained to {epochs[-1]} epochs, not {max_epochs}")
+    return (*epochs[:-1], *ladder(epochs[-1], max_epochs, reduction))
+
+
 class Rung:
     """The trials evaluated at `epochs`. Diverged ones count in its size and rank last, without a place."""
 
@@ -81,6 +88,12 @@ class Rungs:
         self.epochs = epochs
         self.rungs = [Rung(e) for e in epochs]
         self.trials: int | None = None  # how many the search draws altogether, once that is known
+
+    def extend(self, epochs: tuple[int, ...]) -> None:
+        """Takes up draws again, and adds the rungs of `epochs` that there are not yet."""
+        self.trials = None
+        self.rungs += [Rung(e) for e in epochs[len(self.epochs) :]]
+        self.epochs = epochs
 
     def report(self, trial: int, rung: int, loss: float) -> None:
         """Enters the loss of `trial` at `rung`, to which it must have been promoted."""

@@ -38,6 +38,12 @@ class StoppingRule(Protocol):
     def close(self, trials: int) -> None:
         """Tells that `trials` trials are drawn altogether, so that it is known when a rung is full."""
 
+    def extend(self, max_epochs: int) -> None:
+        """Opens a closed search again, with rungs up to `max_epochs` (ValueError if these are fewer than before).
+
+        Whoever stands at what was the last rung may go on. All reports and promotions stay.
+        """
+
     def verdict(self, trial: int) -> str:
         """Why `trial` stands where it stands, in words: rank, size of the rung, and the cut."""
 

@@ -18,6 +18,7 @@ from tuner.trial import Row
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
+    from tuner.engine.tracking.remote import RemoteSweeps
 
 
 def embedded_uri(home: Path) -> str:
@@ -31,10 +32,21 @@ def ui_command(uri: str, port: int = 5000) -> list[str]:
         raise ValueError(f"MLflow runs at {masked(uri)} already: open that address in a browser")
     from tuner.engine.tracking import embedded
 
-    embedded.prepare(uri)
+    prepare(uri)
     artifacts = embedded.artifact_root(uri).as_uri()
     serve = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    return [*serve, "--backend-store-uri", uri, "--default-artifact-root", artifacts]
+    places = ["--default-artifact-root", artifacts, "--artifacts-destination", artifacts]  # also of a cluster's server
+    return [*serve, "--backend-store-uri", uri, *places]
+
+
+def prepare(uri: str) -> None:
+    """Makes the tables of the SQLite store `uri`, for many readers beside a writer; does nothing to a server's."""
+    if not uri.startswith("sqlite"):
+        return
+    from tuner.engine.tracking import embedded, store
+
+    store.configure()
+    embedded.prepare(uri)
 
 
 def publish(sweep_uri: str, uri: str) -> bool:
@@ -42,6 +54,13 @@ def publish(sweep_uri: str, uri: str) -> bool:
     from tuner.engine.tracking import publisher
 
     return publisher.publish(sweep_uri, uri)
+
+
+def remote_sweeps(uri: str) -> RemoteSweeps:
+    """The sweeps that the store `uri` shows, for who has no access to their storage."""
+    from tuner.engine.tracking.remote import RemoteSweeps
+
+    return RemoteSweeps(uri)
 
 
 def classifier_of(uri: str, model_uri: str) -> Classifier:

@@ -16,7 +16,7 @@ class Cursor:
     """How far MLflow has the journal, and where. `error` is what keeps the rest back.
 
     `uri` shows no password; whoever publishes brings the one that works. `refused` tells of what MLflow would not
-    have of the entries up to `cursor`.
+    have of the entries up to `cursor`. `registered` is the number of the result entry that the model is of.
     """
 
     uri: str = ""
@@ -25,6 +25,7 @@ class Cursor:
     parent_run_id: str | None = None
     model_uri: str | None = None
     model_alias: str | None = None
+    registered: int = 0
     error: str | None = None
     refused: list[str] = field(default_factory=list)
 

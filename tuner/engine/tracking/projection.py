@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from tuner.engine.journal import Entry, pack_from_json, rows_from_json
 from tuner.engine.tracking import runs
@@ -12,7 +12,8 @@ from tuner.engine.tracking.runs import Run
 from tuner.trial import Pack, Row, Stage, State
 
 PARENT = ""  # the key of the sweep's own run among those of its trials
-STATUSES = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+PAUSED = {"caviar.state": "paused", "caviar.reason": "paused: it goes on when caviar.command is set to resume"}
+STATUSES = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED", "stopped": "KILLED"}
 
 
 class Projection:
@@ -30,6 +31,7 @@ class Projection:
         self.dirty: dict[str, None] = {}
         self.result: Entry | None = None
         self.winner: Entry | None = None
+        self.concluded = 0  # the number of the newest result entry
         self.ended = False
         self._stages: dict[str, Stage] = {}
         self._states: dict[str, State] = {}
@@ -41,25 +43,23 @@ class Projection:
         self._reached: Counter[int] = Counter()  # search trials evaluated at each rung
         self._best = math.inf
         self._shown: dict[str, float | None] = {}  # the parent's latest metrics
+        self._folds: dict[str, Callable[[Entry], None]] = {
+            "created": self._create,
+            "attempt": self._attempt,
+            "pack": self._begin,
+            "rows": self._evaluate,
+            "done": self._finish,
+            "halted": lambda entry: self._tag(PARENT, {"caviar.halted": entry["reason"]}),
+            "paused": lambda _: self._tag(PARENT, PAUSED),
+            "extended": self._extend,
+            "result": self._conclude,
+        }
 
     def apply(self, number: int, entry: Entry) -> None:
         """Folds entry `number` in; a kind that says nothing to MLflow only moves the cursor."""
         self.cursor, self.ended = number, entry["kind"] == "ended"
-        match entry["kind"]:
-            case "created":
-                self._create(entry)
-            case "attempt":
-                self._attempt(entry)
-            case "pack":
-                self._begin(entry)
-            case "rows":
-                self._evaluate(entry)
-            case "done":
-                self._finish(entry)
-            case "halted":
-                self._tag(PARENT, {"caviar.halted": entry["reason"]})
-            case "result":
-                self._conclude(entry)
+        if fold := self._folds.get(entry["kind"]):
+            fold(entry)
         for trial, (state, rung, reason) in (entry.get("states") or {}).items():
             self._set(trial, State(state), rung, reason, entry["time"])
         if self.ended:
@@ -147,8 +147,13 @@ class Projection:
         if pack.stage is Stage.SEARCH:
             self._reached[pack.rung] += sum(self._epochs[trial.id] >= pack.to_epoch for trial in pack.trials)
 
+    def _extend(self, _: Entry) -> None:
+        """Until there is a new result, there is no winner."""
+        self.result = self.winner = None
+
     def _conclude(self, entry: Entry) -> None:
         self.result, self.winner = entry, entry if entry.get("model_dir") else None
+        self.concluded = self.cursor
         result = entry["result"]
         best, again, holdout = (result.get(key) or {} for key in ("best", "confirmed", "holdout"))
         figures = {f"winner_{key}": best.get(key) for key in ("val_loss", "val_accuracy")}
@@ -165,9 +170,12 @@ class Projection:
         if self._stages[trial] is Stage.SEARCH:
             self._final += state.final - (before is not None and before.final)
         self._tag(trial, {"caviar.state": state.value, "caviar.rung": str(rung), "caviar.reason": reason})
+        run = self.runs[trial]
+        if not state.final and run.ended is not None:  # its sweep was extended
+            run.status, run.ended = "RUNNING", None
         if state.final:
             failed = state in (State.FAILED, State.DIVERGED)
-            self.runs[trial].status, self.runs[trial].ended = ("FAILED" if failed else "FINISHED"), time
+            run.status, run.ended = ("FAILED" if failed else "FINISHED"), time
 
     def _count(self, time: float) -> None:
         rungs = {f"trials_rung_{rung}": count for rung, count in self._reached.items()}

@@ -37,11 +37,11 @@ class Publication:
         self.projection = Projection()
         self._sweep = sweep
         self._journal = Journal(sweep)
-        self._store = store
+        self.store = store
         self._cursor = cursor
         self._runs: dict[str, Found] = {}
         self._experiment = ""
-        self._winner_tried = False
+        self._winner_tried = 0  # the number of its result entry
         self._entries = entries
         self._read(cursor.cursor or 1)
         if self.projection.created:
@@ -58,8 +58,8 @@ class Publication:
         self._read(self.projection.cursor + self._entries)
         if self.projection.dirty or self.projection.cursor > self._cursor.cursor:
             self.flush()
-        if self.projection.winner and not (self._cursor.model_uri or self._winner_tried):
-            self._winner_tried = True
+        if self.projection.winner and self.projection.concluded > max(self._cursor.registered, self._winner_tried):
+            self._winner_tried = self.projection.concluded
             self._guarded(PARENT, partial(self._register, self.projection.winner), "the winner's model")
             self._save()
         return self.projection.cursor - before
@@ -69,6 +69,17 @@ class Publication:
         if self.projection.created:
             self.projection.abandon(now)
             self.flush()
+
+    @property
+    def run_id(self) -> str | None:
+        """The sweep's run, once it is there for good."""
+        found = self._runs.get(PARENT)
+        return found.run_id if found and not found.deleted else None
+
+    @property
+    def state(self) -> str:
+        """What the sweep's run says of itself."""
+        return self.projection.runs[PARENT].tags["caviar.state"]
 
     def check(self) -> None:
         """Looks the runs up once more, and mends what is not as it should be."""
@@ -88,8 +99,8 @@ class Publication:
         self._bear(PARENT)
         new = not projection.runs[PARENT].introduced
         trials = [name for name in projection.dirty if name != PARENT]
-        if self._store.embedded:
-            self._send_together(self._store.embedded, trials)
+        if self.store.embedded:
+            self._send_together(self.store.embedded, trials)
             trials = []
         for name in [*trials, PARENT]:
             self._guarded(name, partial(self._send, name))
@@ -118,14 +129,14 @@ class Publication:
     def _open(self) -> None:
         """Finds the runs there are. What was sent to them up to the cursor is not sent again; the rest is."""
         self.projection.runs[PARENT].tag({"caviar.storage": masked(self._sweep.uri)})
-        self._experiment = self._store.experiment(self.projection.created["name"])
+        self._experiment = self.store.experiment(self.projection.created["name"])
         self._look_up()
         if self._cursor.cursor:
             self.projection.settle(self._runs)
             self._look_at_statuses()
 
     def _look_up(self) -> None:
-        self._runs = self._store.find(self._experiment, self.projection.created["uid"], "caviar.trial")
+        self._runs = self.store.find(self._experiment, self.projection.created["uid"], "caviar.trial")
         self._look_at_statuses()
 
     def _look_at_statuses(self) -> None:
@@ -155,7 +166,7 @@ class Publication:
         if name not in self._runs:
             run = self.projection.runs[name]
             parent = self._runs[PARENT].run_id if name != PARENT else None
-            run_id = self._store.create(self._experiment, run.name, run.tags, run.begun, parent)
+            run_id = self.store.create(self._experiment, run.name, run.tags, run.begun, parent)
             self._runs[name] = Found(run_id, "RUNNING")
             run.changed.clear()
         return self._runs[name].run_id
@@ -163,9 +174,9 @@ class Publication:
     def _send(self, name: str) -> None:
         run, run_id = self.projection.runs[name], self._bear(name)
         params = {} if run.introduced else run.params
-        self._store.log(run_id, run.measures, params, {key: run.tags[key] for key in sorted(run.changed)})
+        self.store.log(run_id, run.measures, params, {key: run.tags[key] for key in sorted(run.changed)})
         if self._runs[name].status != run.status:
-            self._store.set_status(run_id, run.status, run.ended)
+            self.store.set_status(run_id, run.status, run.ended)
             self._runs[name].status = run.status
         run.settle()
 
@@ -186,27 +197,28 @@ class Publication:
     def _introduce(self) -> None:
         """What a sweep's run has from the start: the spec and the data."""
         created, run_id = self.projection.created, self._runs[PARENT].run_id
-        self._store.write_text(run_id, "spec.yaml", masked(created["spec_yaml"]))
-        self._store.use_data(run_id, created["name"], created["snapshot"])
+        self.store.write_text(run_id, "spec.yaml", masked(created["spec_yaml"]))
+        self.store.use_data(run_id, created["name"], created["snapshot"])
 
     def _conclude(self, entry: Mapping[str, Any]) -> None:
         """What a sweep's run has in the end: leaderboard and summary."""
         run_id = self._runs[PARENT].run_id
         result, board = entry["result"], entry.get("leaderboard") or []
         as_csv, as_table = _tables(board)
-        self._store.write_text(run_id, "result.json", json.dumps(result, indent=2))
-        self._store.write_text(run_id, "summary.md", result.get("summary_markdown") or "")
-        self._store.write_text(run_id, "leaderboard.csv", as_csv)
-        self._store.write_text(run_id, "leaderboard.json", as_table)
-        self._store.log(run_id, [], {}, {"mlflow.loggedArtifacts": TABLE})
+        self.store.write_text(run_id, "result.json", json.dumps(result, indent=2))
+        self.store.write_text(run_id, "summary.md", result.get("summary_markdown") or "")
+        self.store.write_text(run_id, "leaderboard.csv", as_csv)
+        self.store.write_text(run_id, "leaderboard.json", as_table)
+        self.store.log(run_id, [], {}, {"mlflow.loggedArtifacts": TABLE})
 
     def _register(self, winner: Mapping[str, Any]) -> None:
         """Makes the winner a model. Comes after all else: no trouble with models holds back what the runs show."""
         name = (self.projection.created["spec"].get("tracking") or {}).get("register")
         origin = Origin(self._experiment, self._runs[PARENT].run_id, winner["result"])
         folder = self._sweep.child(winner["model_dir"])
-        model = or_refused(partial(register, self._store, origin, folder, name))
+        model = or_refused(partial(register, self.store, origin, folder, name))
         self._cursor.model_uri, self._cursor.model_alias = model
+        self._cursor.registered = self._winner_tried
 
 
 def _tables(board: Sequence[Mapping[str, Any]]) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -15,7 +16,8 @@ from tuner.engine.locks import locked
 from tuner.engine.storage import Storage
 from tuner.engine.tracking.cursor import Cursor
 from tuner.engine.tracking.publication import Publication
-from tuner.engine.tracking.store import MlflowStore, told
+from tuner.engine.tracking.store import MlflowStore, RefusedError, told
+from tuner.engine.tracking.surface import Surface
 from tuner.spec import masked
 
 ENTRIES = 100  # journal entries sent before the cursor moves
@@ -57,6 +59,7 @@ class _Publisher:
         self._drain_seconds = drain_seconds
         self._deadline = time.monotonic() + drain_seconds
         self._longest_pause = longest_pause
+        self._surface = Surface(self._sweep)
         self._troubled = False
         self._begun = False
 
@@ -69,6 +72,7 @@ class _Publisher:
             try:
                 session = session or self._open()
                 sent = session.step()
+                self._look(session)
                 pause, self._deadline = FIRST_PAUSE, time.monotonic() + self._drain_seconds
                 if not sent and self._at_end(session):
                     return not session.refused
@@ -88,10 +92,17 @@ class _Publisher:
             return False
         if self._follow and not session.projection.ended:
             session.abandon(time.time())
+        self._look(session, last=True)
         if self._troubled:  # a request that was given up may have been served late: look once more for doubles
             self._troubled = False
             session.check()
         return True
+
+    def _look(self, session: Publication, *, last: bool = False) -> None:
+        """Serves those who work with the sweep's run in MLflow; what it refuses there holds up nothing."""
+        if self._follow and session.run_id:
+            with contextlib.suppress(RefusedError):
+                self._surface.look(session.store, session.run_id, session.state, last=last)
 
     def _open(self) -> Publication:
         store = MlflowStore(self._uri)

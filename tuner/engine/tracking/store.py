@@ -146,6 +146,16 @@ class MlflowStore:
                 history[metric.step]["time"] = metric.timestamp / 1000
         return dict(run.data.tags), dict(run.data.params), history
 
+    def tags(self, run_id: str) -> dict[str, str]:
+        """The run's tags."""
+        return dict(or_refused(lambda: self.client.get_run(run_id)).data.tags)
+
+    def set_tag(self, run_id: str, key: str, value: str) -> None:
+        or_refused(lambda: self.client.set_tag(run_id, key, value))
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        or_refused(lambda: self.client.delete_tag(run_id, key))
+
     def write_text(self, run_id: str, name: str, text: str) -> None:
         """Writes the run's artifact `name`."""
         or_refused(lambda: self.client.log_text(run_id, text, name))

@@ -1,0 +1,148 @@
+"""Commands to a running sweep: watch, stop, pause, extend."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tuner.cli.app import Json, StorageUri, SweepName, answer, app, console, place
+from tuner.cli.handle import Handle, Stored, handle
+from tuner.cli.run import drive
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tuner.engine.control import Command
+    from tuner.engine.status import Status
+
+OBEYED_SECONDS = 60.0  # how long a command waits to see that it was obeyed
+LOOK_SECONDS = 1.0
+
+
+@app.command()
+def watch(name: SweepName, storage: StorageUri = None, as_json: Json = False) -> None:
+    """Show a running sweep until it ends; Ctrl-C ends the watching only."""
+    from tuner.engine.status import ACTIVE
+    from tuner.review.terminal import Progress, panel
+
+    found, out = handle(name, place(storage)), console(as_json)
+    try:
+        with Progress(out) as progress:
+            while (status := found.status()).status in ACTIVE:
+                progress(status)
+                time.sleep(LOOK_SECONDS)
+    except KeyboardInterrupt:
+        out.print(f"the sweep goes on: caviar watch {found.sweep}", highlight=False)
+    else:
+        out.print(panel(status))
+        out.print(f"status   {status.status}", highlight=False)
+    if as_json:
+        answer(asdict(status))
+
+
+@app.command()
+def stop(name: SweepName, storage: StorageUri = None, as_json: Json = False) -> None:
+    """Stop a sweep: its packs end at their next evaluation, all is saved; `resume` goes on."""
+    from tuner.engine.control import Command, Verb
+
+    found, out = handle(name, place(storage)), console(as_json)
+    status = _obeyed(found, Command(Verb.STOP), ("stopped", "finished", "failed", "interrupted"), out)
+    _tell(found, status, out, as_json)
+
+
+@app.command()
+def pause(name: SweepName, storage: StorageUri = None, as_json: Json = False) -> None:
+    """Pause a sweep: it gives its workers back and waits for `resume`, from here or from the MLflow UI."""
+    from tuner.engine.control import Command, Verb
+
+    found, out = handle(name, place(storage)), console(as_json)
+    status = _obeyed(found, Command(Verb.PAUSE), ("paused", "finished", "failed", "interrupted"), out)
+    _tell(found, status, out, as_json)
+
+
+@app.command()
+def resume(name: SweepName, storage: StorageUri = None, as_json: Json = False) -> None:
+    """Go on with a paused, stopped or interrupted sweep: no trial is lost, none is trained twice."""
+    from tuner.engine.control import Command, Verb
+    from tuner.engine.status import read
+
+    where, out = place(storage), console(as_json)
+    found = handle(name, where)
+    before = read(found.storage) if isinstance(found, Stored) else found.status()
+    if isinstance(found, Stored) and not (before and before.status == "paused"):
+        drive(found.sweep, where, out, as_json)
+        return
+    status = _obeyed(found, Command(Verb.RESUME), ("running", "finished", "failed"), out)
+    _tell(found, status, out, as_json)
+
+
+@app.command()
+def extend(
+    name: SweepName,
+    trials: Annotated[str | None, typer.Option(help="More trials (+64), or a new total.", metavar="+N|N")] = None,
+    max_epochs: Annotated[int | None, typer.Option(help="The new length of the longest training.", min=1)] = None,
+    storage: StorageUri = None,
+    as_json: Json = False,
+) -> None:
+    """Give a sweep more to do: its trials count, and finished ones may be trained further. Goes on if it had ended."""
+    from tuner.engine.control import Command, Verb
+    from tuner.engine.status import ACTIVE
+    from tuner.engine.sweep import extend as extend_stored
+
+    where, out = place(storage), console(as_json)
+    found = handle(name, where)
+    status = found.status()
+    command = Command(Verb.EXTEND, _total(trials, status.trials), max_epochs)
+    if command.trials is None and max_epochs is None:
+        raise ValueError("extend needs --trials, --max-epochs, or both")
+    if status.status in ACTIVE:
+        _tell(found, _obeyed(found, command, (), out), out, as_json)
+    elif isinstance(found, Stored):
+        extend_stored(found.storage, command.trials, command.max_epochs)
+        drive(found.sweep, where, out, as_json)
+    else:
+        text = f"sweep {found.sweep} is {status.status}, and its storage is not at hand here"
+        raise ValueError(f"{text}: give --storage, or extend it on the cluster")
+
+
+def _total(text: str | None, now: int) -> int | None:
+    """What `+64` or `128` means for a sweep of `now` trials."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"\+?[0-9]{1,9}", text):
+        raise ValueError(f"--trials must be +N (so many more) or N (the new total), not {text!r}")
+    total = now + int(text) if text.startswith("+") else int(text)
+    if total < now:
+        raise ValueError(f"--trials can only grow: the sweep has {now} trials, not {total}")
+    return total
+
+
+def _obeyed(found: Handle, command: Command, wanted: tuple[str, ...], out: Console) -> Status:
+    """Tells the driver, and waits until the sweep's status is one of those `wanted` (none: until it has answered)."""
+    from tuner.engine.status import ACTIVE
+
+    status = found.status()
+    if status.status in wanted:
+        return status
+    if status.status not in ACTIVE:
+        raise ValueError(f"sweep {found.sweep} is {status.status}, not running: `caviar resume {found.sweep}` goes on")
+    found.tell(command)
+    out.print(f"{found.sweep}: {command}; waiting for it to be obeyed", highlight=False)
+    deadline = time.monotonic() + OBEYED_SECONDS
+    while time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
+        status = found.status()
+        if status.status in wanted or (not wanted and found.answer()):
+            return status
+    out.print("not obeyed yet: an epoch may be long; the command stays until it is", style="yellow")
+    return status
+
+
+def _tell(found: Handle, status: Status, out: Console, as_json: bool) -> None:
+    out.print(f"{found.sweep} is {status.status}", highlight=False)
+    if as_json:
+        answer({"sweep": found.sweep, "status": status.status, "trials": status.trials})

@@ -1,0 +1,91 @@
+"""Sweeps seen from a machine that reaches nothing but MLflow: found, looked at, and told what to do by their tags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+
+from tuner.engine import status
+from tuner.engine.control import Command
+from tuner.engine.status import Status
+from tuner.engine.tracking.store import MlflowStore, told
+from tuner.engine.tracking.surface import ANSWER, COMMAND, STATUS
+
+PAGE = 1000
+NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A sweep as MLflow shows it."""
+
+    sweep: str
+    run_id: str
+    status: Status
+
+
+class RemoteSweeps:
+    """The sweeps of one MLflow store. Every method raises OSError where the store does not do what is asked."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = told(uri)
+        with self._answers():
+            self._store = MlflowStore(uri)
+
+    def all(self, beginning: str = "") -> list[Seen]:
+        """The sweeps whose id has this `beginning`, newest first."""
+        if beginning and not NAME.fullmatch(beginning):
+            return []
+        wanted = f" AND tags.`caviar.sweep` LIKE '{beginning}%'" if beginning else ""
+        with self._answers():
+            found = [_seen(run) for run in self._runs(f"tags.`{STATUS}` LIKE '{{%'{wanted}")]
+        return sorted(found, key=lambda one: -one.status.created)
+
+    def find(self, sweep: str) -> Seen:
+        """The sweep of this id, or the only one whose id begins so. ValueError if there is none, or several."""
+        found = self.all(sweep)
+        same = [one for one in found if one.sweep == sweep] or found
+        if not same:
+            raise ValueError(f"no sweep {sweep!r} in MLflow at {self._uri}: `caviar list` shows those there are")
+        if len({one.sweep for one in same}) > 1:
+            raise ValueError(f"sweep {sweep!r} could be any of {len(same)}: write more of its id")
+        return same[0]
+
+    def tell(self, seen: Seen, command: Command) -> None:
+        """Leaves the command for the sweep's driver."""
+        with self._answers():
+            self._store.set_tag(seen.run_id, COMMAND, str(command))
+
+    def answer(self, seen: Seen) -> str | None:
+        """What became of the command; None while nobody has looked at it."""
+        with self._answers():
+            tags = self._store.tags(seen.run_id)
+        return None if COMMAND in tags else tags.get(ANSWER)
+
+    def _runs(self, wanted: str) -> Iterator[Any]:
+        client = self._store.client
+        experiments = [found.experiment_id for found in client.search_experiments()]
+        token: str | None = None
+        while True:
+            page = client.search_runs(experiments, wanted, max_results=PAGE, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    @contextmanager
+    def _answers(self) -> Iterator[None]:
+        try:
+            yield
+        except MlflowException as error:
+            raise OSError(f"MLflow at {self._uri} does not answer as it should: {told(error)[:500]}") from error
+
+
+def _seen(run: Any) -> Seen:
+    tags = run.data.tags
+    return Seen(tags["caviar.sweep"], run.info.run_id, status.parse(tags[STATUS]))
