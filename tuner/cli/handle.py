@@ -9,6 +9,7 @@ from tuner.cli.find import find_sweep
 
 if TYPE_CHECKING:
     from tuner.engine.control import Command
+    from tuner.engine.publisher import Published
     from tuner.engine.status import Status
     from tuner.engine.storage import Storage
     from tuner.engine.sweep import Place
@@ -24,6 +25,9 @@ class Handle(Protocol):
 
     def status(self) -> Status:
         """Where it stands now."""
+
+    def published(self) -> Published:
+        """What of it is in MLflow."""
 
     def tell(self, command: Command) -> None:
         """Leaves a command for its driver."""
@@ -46,6 +50,11 @@ class Stored:
         if found is None:
             raise ValueError(f"sweep {self.sweep!r} has no status yet: `caviar resume {self.sweep}` starts it")
         return found
+
+    def published(self) -> Published:
+        from tuner.engine.publisher import published
+
+        return published(self.storage)
 
     def tell(self, command: Command) -> None:
         from tuner.engine import control
@@ -72,6 +81,11 @@ class Remote:
     def status(self) -> Status:
         self.seen = self.sweeps.find(self.sweep)
         return self.seen.status
+
+    def published(self) -> Published:
+        from tuner.engine.publisher import Published
+
+        return Published(parent_run_id=self.seen.run_id)
 
     def tell(self, command: Command) -> None:
         self.sweeps.tell(self.seen, command)

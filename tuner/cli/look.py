@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -13,22 +14,22 @@ import typer
 
 from tuner.cli.app import Json, StorageUri, SweepName, TrackingUri, answer, app, console, place
 from tuner.cli.find import find_sweep, newest, tracking_of
+from tuner.cli.handle import handle, is_server
 
 if TYPE_CHECKING:
+    from tuner.engine.status import Status
     from tuner.engine.sweep import Place
 
 
 @app.command("list")
 def list_sweeps(storage: StorageUri = None, as_json: Json = False) -> None:
-    """List the sweeps, newest first."""
-    from tuner.engine.status import read
+    """List the sweeps in storage, and those that the MLflow server shows, newest first."""
     from tuner.review.terminal import table
 
     where = place(storage)
     folder = where.storage.local(".")
     if storage and folder and not folder.is_dir():
         raise ValueError(f"there is no storage {where.storage.uri}: check --storage (or CAVIAR_STORAGE)")
-    found = [read(where.sweep(name)) for name in where.storage.names("sweeps")]
     sweeps = [
         {
             "sweep": status.sweep,
@@ -37,29 +38,34 @@ def list_sweeps(storage: StorageUri = None, as_json: Json = False) -> None:
             "trials": sum(status.states.values()),
             "best_val_loss": status.best["val_loss"] if status.best else None,
         }
-        for status in sorted((status for status in found if status), key=lambda status: status.created, reverse=True)
+        for status in sorted(_statuses(where), key=lambda status: status.created, reverse=True)
     ]
-    console(as_json).print(table(sweeps) if sweeps else f"no sweeps in {where.storage.uri}")
+    nothing = f"no sweeps in {where.storage.uri}" + (f" or at {where.tracking}" if is_server(where.tracking) else "")
+    console(as_json).print(table(sweeps) if sweeps else nothing)
     if as_json:
         answer({"sweeps": sweeps})
 
 
+def _statuses(where: Place) -> Iterator[Status]:
+    from tuner.engine.status import read
+
+    names = where.storage.names("sweeps")
+    yield from (found for found in (read(where.sweep(name)) for name in names) if found)
+    if is_server(where.tracking):
+        from tuner.engine.tracking import remote_sweeps
+
+        yield from (seen.status for seen in remote_sweeps(where.tracking).all() if seen.sweep not in names)
+
+
 @app.command()
 def status(name: SweepName, storage: StorageUri = None, as_json: Json = False) -> None:
-    """Show where a sweep stands."""
-    from tuner.engine.publisher import published
-    from tuner.engine.status import read
+    """Show where a sweep stands: from its storage, or from MLflow where that is all that can be reached."""
     from tuner.review.terminal import panel
 
-    where = place(storage)
-    sweep = where.sweep(find_sweep(name, where))
-    found = read(sweep)
-    if found is None:
-        raise ValueError(f"sweep {name!r} has no status yet: `caviar resume {name}` starts it")
-    out = console(as_json)
+    sweep, out = handle(name, place(storage)), console(as_json)
+    found, sent = sweep.status(), sweep.published()
     out.print(panel(found))
     out.print(f"status   {found.status}", highlight=False)
-    sent = published(sweep)
     if sent.error:
         out.print(f"MLflow   {sent.error}", highlight=False)
     if as_json:
