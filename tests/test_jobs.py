@@ -214,6 +214,27 @@ def test_a_job_that_would_lose_its_sweep_ends_with_bad_input(tmp_path: Path, mon
     assert api.place(str(tmp_path)).storage.uri == str(tmp_path)
 
 
+AT_ONCE = """
+import sys, time
+from pathlib import Path
+from cluster.job import Command
+from cluster.jobs import Jobs
+jobs, folder = Jobs(sys.argv[1]), Path(sys.argv[2])
+jobs.submit("quick", Command(["false"], folder))
+while not jobs.job("quick").state.ended:
+    time.sleep(0.05)
+print(jobs.submit("quick", Command(["sleep", "3"], folder)).outcome, jobs.follow("quick", lambda _: None).state)
+"""
+
+
+def test_an_id_that_has_just_failed_can_be_used_at_once(head: Head, laptop: Home, tmp_path: Path) -> None:
+    """Where Ray still watches over the failed job, it takes the new one for dead, too."""
+    (tmp_path / "file").touch()
+    command = [sys.executable, "-c", AT_ONCE, head.address, str(tmp_path)]
+    done = subprocess.run(command, check=False, env=laptop.env, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "goes on SUCCEEDED", done.stderr
+
+
 NOWHERE = "http://127.0.0.1:1"  # where nobody listens: whoever got so far would fail with 3
 
 
