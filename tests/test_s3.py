@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tests.conftest import Home
 from tests.s3 import BUCKET, S3
+from tests.test_kill import wait_for
 from tuner.engine.journal import Journal, JournalError
 from tuner.engine.storage import Storage, StorageError
 
@@ -70,3 +74,45 @@ def test_a_missing_bucket_and_wrong_keys_are_told(storage: Storage) -> None:
     assert "cannot write s3://" in done.stderr
     assert "credentials are in the environment" in done.stderr
     assert "SECRETKEY124" not in done.stderr
+
+
+@pytest.fixture
+def alone(home: Home, s3: S3, digits: Path) -> Home:
+    """A home whose sweeps start a Ray of their own, which has the keys in its environment."""
+    env = {key: value for key, value in home.env.items() if key != "RAY_ADDRESS"}
+    spec = {
+        "name": "away",
+        "data": {"source": str(digits)},
+        "model": {"hidden_units": {"log_int": [32, 128]}},
+        "train": {"batch_size": 32},
+        "search": {"trials": 48},
+        "stopping": {"successive_halving": {"max_epochs": 27}},
+        "objective": {"confirm": 1, "seeds": 2, "baseline": False},
+    }
+    (home.folder / "away.yaml").write_text(yaml.safe_dump(spec))
+    return Home(home.folder, {**env, **s3.env, "CAVIAR_STORAGE": f"s3://{BUCKET}/sweeps of {home.folder.name}"})
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_sweep_on_s3_goes_on_elsewhere_after_its_driver_was_killed(alone: Home) -> None:
+    """Elsewhere: nothing but the storage is left of the first machine."""
+    storage = Storage(alone.env["CAVIAR_STORAGE"])
+    journal = Journal(storage.child("sweeps/far"))
+    driver = alone.start("run", "away.yaml", "--id", "far")
+    wait_for(lambda: driver.poll() is not None or any(entry["kind"] == "done" for _, entry in journal.entries()))
+    assert driver.poll() is None, (alone.folder / "driver.log").read_text()
+    driver.kill()
+    driver.wait()
+    before = list(journal.entries())
+    shutil.rmtree(alone.folder / ".caviar/snapshots")
+    wait_for(lambda: alone.answer("status", "far")["status"] != "running")
+    result = alone.answer("resume", "far")
+    assert result["status"] == "finished"
+    entries = list(journal.entries())
+    assert entries[: len(before)] == before
+    done = [entry["pack"] for _, entry in entries if entry["kind"] == "done"]
+    handed_out = [entry["pack"]["id"] for _, entry in entries if entry["kind"] == "pack"]
+    assert sorted(done) == handed_out == list(range(1, len(done) + 1))
+    assert storage.names("snapshots") == [before[0][1]["snapshot"]["digest"]]
+    assert alone.answer("best", "far")["best"] == result["best"]
