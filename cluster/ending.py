@@ -73,7 +73,7 @@ def end_recorded(file: Path) -> dict[str, int]:
 
 def _jobs(processes: list[psutil.Process], services: set[int]) -> list[psutil.Process]:
     """Those in a session that is no service's: Ray gives each job one of its own."""
-    return [one for one in processes if services and one.is_running() and _session(one.pid) not in services]
+    return [one for one in processes if services and _session(one.pid) not in services]
 
 
 def _session(pid: int) -> int | None:

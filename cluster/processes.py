@@ -58,7 +58,7 @@ def is_marked(pid: int, mark: str) -> bool:
 
     with contextlib.suppress(psutil.Error, OSError):
         process = psutil.Process(pid)
-        return bool(process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE)
+        return bool(process.environ().get(MARK) == mark and runs(process))
     return False
 
 
@@ -88,16 +88,26 @@ def end(processes: Iterable[psutil.Process], seconds: float, how: signal.Signals
     """Sends `how`, waits up to `seconds`, then kills; returns how many of the processes were still running."""
     import psutil
 
-    running = [process for process in processes if process.is_running()]
-    for process in running:
-        with contextlib.suppress(psutil.Error):
-            process.send_signal(how)
-    _, left = psutil.wait_procs(running, seconds)
-    for process in left:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(left, LAST_SECONDS)
+    running = [process for process in processes if runs(process)]
+    left = running
+    for way, patience in ((how, seconds), (signal.SIGKILL, LAST_SECONDS)):
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(way)
+        for _ in ticks(patience if left else 0, 0.05):
+            left = [process for process in left if runs(process)]
+            if not left:
+                break
     return len(running)
+
+
+def runs(process: psutil.Process) -> bool:
+    """Whether it is the process that it was, and not just waiting for its parent to hear of its end."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def ticks(seconds: float, pause: float = 0.2) -> Iterator[None]:

@@ -20,10 +20,12 @@ from typing import Any
 import psutil
 import pytest
 
-from cluster import local
+from cluster import files, local
 from cluster.addresses import bound_address
-from cluster.processes import MARK, marked
+from cluster.ending import all_or_nothing
+from cluster.processes import MARK, Service, marked, new_mark, runs
 from cluster.record import Record, head_file, read, write
+from cluster.starting import StartError, wait
 from tests.conftest import COMMAND, Home
 from tuner.cli.app import use_the_cluster_that_is_up
 
@@ -206,7 +208,7 @@ def test_down_ends_all_of_it_and_nothing_else(up: Up) -> None:
     ended = up.home.answer("down")["ended"]
     assert set(ended) == {"jobs", "Ray head", "MLflow"}
     assert (up.home.folder / "ended").exists(), "the job was interrupted, and had time to end"
-    assert not [process for process in ours if process.is_running()]
+    assert not [process for process in ours if runs(process)]
     assert up.bystander.poll() is None
     assert "raylet" in {child.name() for child in psutil.Process(up.bystander.pid).children()}
     assert local.environment(up.caviar_home) == {}
@@ -286,18 +288,21 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
 
 
 def test_what_was_started_is_ended_if_the_rest_fails(tmp_path: Path) -> None:
-    home = new_home(tmp_path, MLFLOW_AUTH_ADMIN_PASSWORD="short")  # noqa: S106
-    starting = home.start("up", "--auth", *port_options(free_ports(3)))
-    wait_until(lambda: read(head_file(tmp_path / ".caviar")) is not None)
-    record = read(head_file(tmp_path / ".caviar"))
-    assert record
-    wait_until(lambda: bool(marked(record.mark)))
-    assert starting.wait(120) == 3
-    said = (tmp_path / "driver.log").read_text()
-    assert "Password must be at least 12 characters" in said
-    assert str(tmp_path / ".caviar" / "logs") in said
+    record = Record(new_mark(), socket.gethostname(), "127.0.0.1:6379", files.make())
+    file = head_file(tmp_path)
+    left = "import subprocess; subprocess.Popen(['sleep', '600'], start_new_session=True); print('gone', flush=True)"
+    parent = Service("Parent", [sys.executable, "-c", f"{left}; import time; time.sleep(600)"], os.environ)
+    broken = Service("Broken", [sys.executable, "-c", f"{left}; raise SystemExit('no such table')"], os.environ)
+    with (  # noqa: PT012
+        pytest.raises(StartError, match=r"Broken ended with 1 while .*no such table.*\n.*logs/.*/broken.log"),
+        all_or_nothing(file, record) as run,
+    ):
+        started = [run(parent), run(broken)]
+        wait_until(lambda: "gone" in started[0].log.read_text() and len(marked(record.mark)) > 1)
+        wait(started, {"nobody": lambda: False})
     assert not marked(record.mark)
-    assert not head_file(tmp_path / ".caviar").exists()
+    assert not file.exists()
+    assert not Path(record.files).parent.exists()
 
 
 # -- beyond loopback -----------------------------------------------------------------------------------------------
