@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import Home
+from tests.test_kill import wait_for
 from tuner.engine.journal import Journal
 from tuner.engine.share import SLICE_SECONDS, Claim, appetite, deal
 from tuner.engine.storage import Storage
@@ -71,35 +73,42 @@ def spec_of(digits: Path, folder: Path, name: str, trials: int) -> Path:
     return path
 
 
-def together(home: Home, specs: list[Path]) -> dict[str, list[dict[str, object]]]:
-    """Runs the sweeps at the same time; their journals."""
+def journal_of(home: Home, spec: Path) -> Journal:
+    return Journal(Storage(home.folder / ".caviar/storage/sweeps" / spec.stem))
+
+
+def seconds(home: Home, specs: list[Path]) -> float:
+    """Runs the sweeps at the same time, to their ends."""
+    began = time.monotonic()
     drivers = [home.start("run", str(spec), "--id", spec.stem) for spec in specs]
     assert [driver.wait(250) for driver in drivers] == [0] * len(drivers), (home.folder / "driver.log").read_text()
-    sweeps = home.folder / ".caviar/storage/sweeps"
-    return {spec.stem: [entry for _, entry in Journal(Storage(sweeps / spec.stem)).entries()] for spec in specs}
-
-
-def span(journal: list[dict[str, object]], kind: str) -> tuple[float, float]:
-    times = [float(str(entry["time"])) for entry in journal if entry["kind"] == kind]
-    return times[0], times[-1]
+    return time.monotonic() - began
 
 
 @pytest.mark.ray
 @pytest.mark.slow
 def test_two_sweeps_at_once_take_little_longer_than_one_of_both(home: Home, digits: Path) -> None:
-    began = time.monotonic()
-    alone = together(home, [spec_of(digits, home.folder, "alone", 400)])
-    single = time.monotonic() - began
-    began = time.monotonic()
-    pair = together(home, [spec_of(digits, home.folder, name, 200) for name in ("left", "right")])
-    both = time.monotonic() - began
-    print(f"\none sweep of 400: {single:.1f} s; two of 200 at once: {both:.1f} s, {both / single:.2f} times")
-    for name, journal in {**alone, **pair}.items():
-        print(
-            name,
-            [
-                round(at - span(alone["alone"] if name == "alone" else pair["left"], "created")[0], 1)
-                for at in span(journal, "done")
-            ],
-        )
+    single = seconds(home, [spec_of(digits, home.folder, "alone", 400)])
+    both = seconds(home, [spec_of(digits, home.folder, name, 200) for name in ("left", "right")])
+    print(f"one sweep of 400 trials: {single:.1f} s; two of 200 at once: {both:.1f} s, {both / single:.2f} times")
     assert both < 1.3 * single
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_three_sweeps_on_two_cores_all_come_forward(home: Home, digits: Path) -> None:
+    """The first is at work when the others come; it would be for minutes."""
+    specs = [spec_of(digits, home.folder, name, 20_000) for name in ("first", "second", "third")]
+    drivers = []
+
+    def forward(specs: list[Path]) -> bool:
+        """Whether all have trained something; raises if one has ended."""
+        assert all(driver.poll() is None for driver in drivers), (home.folder / "driver.log").read_text()
+        return all(any(entry["kind"] == "done" for _, entry in journal_of(home, spec).entries()) for spec in specs)
+
+    for coming in (specs[:1], specs[1:]):
+        drivers += [home.start("run", str(spec), "--id", spec.stem) for spec in coming]
+        wait_for(lambda coming=coming: forward(coming), 150)
+    for driver in drivers:
+        driver.send_signal(signal.SIGINT)
+    assert [driver.wait(60) for driver in drivers] == [130] * 3
