@@ -66,7 +66,7 @@ def spec_of(digits: Path, folder: Path, name: str, trials: int) -> Path:
         "model": {"hidden_layers": 1, "hidden_units": {"log_int": [32, 128]}},
         "train": {"batch_size": 32},
         "search": {"trials": trials},
-        "stopping": {"asha": {"max_epochs": 9}},
+        "stopping": {"asha": {"max_epochs": 27}},
         "objective": {"confirm": 0, "baseline": False},
     }
     path.write_text(yaml.safe_dump(values))

@@ -20,7 +20,7 @@ from tuner.engine.journal import Journal, rows_from_json
 from tuner.engine.pack import PackTrainable
 from tuner.engine.presence import Presence
 from tuner.engine.storage import Storage
-from tuner.engine.turns import RETRIES, SharingSearcher
+from tuner.engine.turns import RETRIES, SharingSearcher, Starts
 from tuner.trial import Row, Stage
 
 LOOK_SECONDS = 1.0  # how often the driver looks for commands
@@ -201,6 +201,7 @@ def _fit(worker: Any, searcher: SharingSearcher, packs: PackSearcher, scratch: P
             name="packs",
             storage_path=str(scratch),
             verbose=0,
+            callbacks=[Starts(searcher)],
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         ),

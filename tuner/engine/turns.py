@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ray.tune import Callback
 from ray.tune.search import Searcher
 
 from tuner.engine.pack import LEAVE
@@ -43,6 +44,7 @@ class SharingSearcher(Searcher):
         self._running: dict[str, Handed] = {}
         self._lost: list[Handed] = []
         self._leaving: set[str] = set()
+        self._started: set[str] = set()  # packs that have a worker, and wait for none any more
         self._idle_since = math.inf  # since when Tune keeps an idle worker
 
     def suggest(self, trial_id: str) -> Any:
@@ -58,6 +60,11 @@ class SharingSearcher(Searcher):
             return self._without_a_pack(trial_id)
         return found
 
+    def on_trial_start(self, trial_id: str) -> None:
+        """Takes in that a pack has got a worker, perhaps the idle one."""
+        self._started.add(trial_id)
+        self._idle_since = math.inf
+
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         if trial_id in self._running:
             self._packs.on_trial_result(self._running[trial_id].id, result)
@@ -65,6 +72,7 @@ class SharingSearcher(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Takes in the end of a pack; one whose worker was lost has not ended yet."""
         error = error or result is None
+        self._started.discard(trial_id)
         if not error:
             self._idle_since = time.monotonic()
         if trial_id in self._leaving:
@@ -97,9 +105,21 @@ class SharingSearcher(Searcher):
         if not running:
             self.resting = share == 0
             return self.FINISHED if self.resting else None
+        if not self._started >= self._running.keys():
+            return None  # a worker that becomes idle goes to the pack that waits for one
         idle = time.monotonic() - self._idle_since
         if (idle >= 0 and running >= share) or (self._presence.contested and idle > IDLE_SECONDS):
             self._idle_since = math.inf
             self._leaving.add(trial_id)
             return {LEAVE: True}
         return None
+
+
+class Starts(Callback):
+    """Tells a SharingSearcher of the packs that have got a worker, of which a Searcher hears nothing."""
+
+    def __init__(self, searcher: SharingSearcher) -> None:
+        self._searcher = searcher
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
+        self._searcher.on_trial_start(trial.trial_id)
