@@ -80,8 +80,12 @@ class Cluster:
 
     def join(self, *names: str) -> None:
         """Makes hosts workers, as somebody does whose worker has ended."""
-        for joined in [self._up(name, "--join", HEAD, "--cpus", "1") for name in names]:
+        for joined in [self.begin_to_join(name) for name in names]:
             joined()
+
+    def begin_to_join(self, name: str) -> Callable[[], None]:
+        """Begins to make a host a worker; returns what waits until it is one."""
+        return self._up(name, "--join", HEAD, "--cpus", "1")
 
     def kill(self, name: str) -> None:
         """As a power cut."""
@@ -99,7 +103,7 @@ class Cluster:
 
     def trainers(self, *names: str) -> list[psutil.Process]:
         """The processes that train packs now, on these hosts or on all."""
-        return [one for name in names or WORKERS if name in self.hosts for one in self._find(name, "PackTrainable")]
+        return [one for name in names or WORKERS if name in self.hosts for one in self._find(name, "Trainable")]
 
     def is_worker(self, name: str) -> bool:
         """Whether Ray still runs there; it ends once it learns that it was given up."""
