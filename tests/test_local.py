@@ -138,9 +138,9 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         wait_until((folder / "started").exists)
         yield Up(home, answer, record, bystander)
     finally:
-        home.caviar("down")
         bystander.terminate()
-        bystander.wait(30)
+        bystander.wait(60)
+        home.caviar("down")
 
 
 def test_it_says_where_it_is_and_what_commands_need(up: Up) -> None:
