@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,73 @@ def test_a_sweep_that_wants_little_leaves_the_rest() -> None:
 def test_a_claim_survives_as_a_name(claim: Claim) -> None:
     assert Claim.parse(str(claim)) == claim
     assert Claim.parse("somebody else's") is None
+
+
+class Scripted:
+    """Packs that only sleep, and a share of two workers that becomes one: both sides of a SharingSearcher."""
+
+    contested = True
+    ended_by = None
+    error = None
+
+    def __init__(self, packs: int) -> None:
+        self.left, self.running = packs, 0
+        self.most: list[tuple[int, int]] = []  # the share and the packs that ran, at the end of each
+
+    def workers(self) -> int:
+        return 2 if self.left > 8 else 1
+
+    def tell(self, running: int, *, hungry: bool) -> None:
+        """As Presence does."""
+
+    def suggest(self, trial_id: str) -> object:  # noqa: ARG002
+        if self.running >= self.workers():
+            return None
+        if not self.left:
+            return "FINISHED"
+        self.left, self.running = self.left - 1, self.running + 1
+        return {"sleep": 0.3 + 0.2 * (self.left % 2)}
+
+    def on_trial_complete(self, trial_id: str, result: object, error: bool) -> None:  # noqa: ARG002
+        import ray
+
+        assert not error
+        self.running -= 1
+        self.most.append((self.workers(), int(ray.available_resources().get("CPU", 0))))
+
+
+@pytest.mark.ray
+def test_a_share_that_shrinks_frees_the_processor_and_starts_no_new_worker(ray_address: str, tmp_path: Path) -> None:
+    """What Tune does with an idle worker is its own affair, and may change with its version."""
+    import os
+
+    from ray import tune
+
+    from tuner.engine import driver
+    from tuner.engine.pack import PackTrainable
+    from tuner.engine.turns import SharingSearcher
+
+    log = tmp_path / "log"
+
+    class Sleeper(PackTrainable):
+        @staticmethod
+        def _train(config: dict[str, object]) -> Iterator[list[object]]:
+            if "leave" in config:
+                yield from PackTrainable._train(config)
+            time.sleep(float(str(config["sleep"])))
+            with log.open("a") as file:
+                file.write(f"{os.getpid()}\n")
+            yield []
+
+    script = Scripted(16)
+    os.environ |= driver.TUNE
+    worker = tune.with_resources(Sleeper, {"cpu": 1})
+    driver._fit(worker, SharingSearcher(script, script), script, tmp_path / "tune")
+    processes = log.read_text().split()
+    assert len(processes) == 16
+    assert len(set(processes)) == 2  # nobody was started in the place of the one that was sent away
+    assert len(set(processes[-7:])) == 1
+    assert [free for share, free in script.most if share == 1][-3:] == [1, 1, 1]
 
 
 def spec_of(digits: Path, folder: Path, name: str, trials: int) -> Path:
