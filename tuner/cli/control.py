@@ -99,6 +99,9 @@ def extend(
     command = Command(Verb.EXTEND, _total(trials, status.trials), max_epochs)
     if command.trials is None and max_epochs is None:
         raise ValueError("extend needs --trials, --max-epochs, or both")
+    longest = status.rungs[-1][0] if status.rungs else 0
+    if max_epochs is not None and max_epochs < longest:
+        raise ValueError(f"--max-epochs can only grow: trials are trained for up to {longest} epochs, not {max_epochs}")
     if status.status in ACTIVE:
         _tell(found, _obeyed(found, command, (), out), out, as_json)
     elif isinstance(found, Stored):
