@@ -10,7 +10,7 @@ from typing import Any
 
 from tuner.engine.journal import Entry, Journal, JournalError, pack_to_json, rows_from_json, rows_to_json
 from tuner.engine.ledger import Ledger
-from tuner.engine.storage import Storage
+from tuner.engine.storage import Storage, StorageError
 from tuner.trial import Pack, Row, State
 
 HOPELESS = 3  # so many failed trials, and no other, are no bad luck
@@ -23,8 +23,10 @@ def result_name(pack_id: int) -> str:
 
 
 def give_up(sweep: Storage, pack_id: int, error: Exception) -> None:
-    """Leaves the error as the pack's result."""
-    result = {"error": f"{type(error).__name__}: {error}", "host": socket.gethostname()}
+    """Leaves the error as the pack's result; one of the storage is marked, for it is no fault of the pack's."""
+    of_storage = isinstance(error, StorageError)
+    told = str(error) if of_storage else f"{type(error).__name__}: {error}"
+    result = {"error": told, "of_storage": of_storage, "host": socket.gethostname()}
     sweep.write(result_name(pack_id), json.dumps(result).encode())
 
 
@@ -115,8 +117,13 @@ class History:
         self.write("rows", pack=pack_id, rows=rows_to_json(rows))
 
     def done(self, pack_id: int) -> None:
-        """Takes in the object that the pack's worker left; its `error`, if any, makes the pack a failed one."""
+        """Takes in the object that the pack's worker left; its `error`, if any, makes the pack a failed one.
+
+        StorageError if that was the storage's: the pack is trained again once it is mended.
+        """
         result = self._result(pack_id)
+        if result.get("of_storage"):
+            raise StorageError(result["error"])
         if "error" in result:
             self.failed(pack_id, result["error"])
             return
