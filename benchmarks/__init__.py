@@ -12,4 +12,5 @@ NAMES = (
     "mlflow_cost",
     "start",
     "scale_data",
+    "faults",
 )
