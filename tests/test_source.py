@@ -215,6 +215,56 @@ def test_a_source_may_name_the_environment(tmp_path: Path, monkeypatch: pytest.M
         read("${SOME_FOLDER}/t.csv", target="kind")
 
 
+@pytest.mark.parametrize(("allowed", "job"), [("OTHER, NAMES", False), ("", True), (None, True)])
+def test_specs_of_strangers_see_no_variable_that_is_not_meant_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: str | None, job: bool
+) -> None:
+    write(TABLE, tmp_path / "t.csv")
+    monkeypatch.setenv("SOME_FOLDER", str(tmp_path))
+    if job:
+        monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    if allowed is not None:
+        monkeypatch.setenv("CAVIAR_SPEC_VARIABLES", allowed)
+    with pytest.raises(DataError, match="SOME_FOLDER}, which specs may not use here: add it to CAVIAR_SPEC_VARIABLES"):
+        read("${SOME_FOLDER}/t.csv", target="kind")
+    monkeypatch.setenv("CAVIAR_SPEC_VARIABLES", "OTHER, SOME_FOLDER")
+    assert len(read("${SOME_FOLDER}/t.csv", target="kind")) == 3
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "VACUUM INTO '{at}/made.db'",
+        "ATTACH DATABASE '{at}/other.db' AS other",
+        "INSERT INTO rows SELECT * FROM rows RETURNING *",
+        "PRAGMA writable_schema = 1",
+        "CREATE TABLE made (x)",
+        "DELETE FROM rows RETURNING *",
+    ],
+)
+def test_a_query_reads_its_database_and_nothing_else(tmp_path: Path, query: str) -> None:
+    path = write(TABLE, tmp_path / "t.db")
+    write(TABLE, tmp_path / "other.db")
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    with pytest.raises(DataError, match=r"not authorized|authorization denied"):
+        read(None, sql_url=f"sqlite:///{path}", sql_query=query.format(at=tmp_path), target="kind")
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("duckdb:///{at}/x.db", "must be one of sqlite, postgresql"),
+        ("mysql+pymysql://me@127.0.0.1/x?local_infile=1", "must not set local_infile"),
+        ("sqlite:///file:{at}/made.db?mode=rwc&uri=true", "must exist"),
+    ],
+)
+def test_a_database_that_reaches_further_is_refused(tmp_path: Path, url: str, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        read(None, sql_url=url.format(at=tmp_path), sql_query="SELECT 1 AS a", target="a")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "address", ["http://me:hush@127.0.0.1:1/rows.csv", "http://127.0.0.1:1/rows.csv?token=hush", "no://me:hush@x/r.csv"]
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -17,6 +15,7 @@ from models.features import DataError, Kind, kind_of, require, times_of
 from tuner.data.database import hide_secrets, query_table
 from tuner.data.formats import READERS, Table
 from tuner.data.request import NPZ_TARGET
+from tuner.data.variables import expanded
 
 
 def read(
@@ -128,7 +127,7 @@ def find_files(patterns: Sequence[str]) -> list[tuple[Any, str]]:
     """(file system, path) of every file that matches, by name. Raises DataError where a pattern finds none."""
     found: dict[str, Any] = {}
     for pattern in patterns:
-        told, address = hide_secrets(pattern), _with_environment(pattern)
+        told, address = hide_secrets(pattern), expanded(pattern)
         try:
             filesystem, path = fsspec.core.url_to_fs(address)
             paths = [path] if filesystem.isfile(path) else filesystem.glob(path, detail=True)
@@ -141,14 +140,6 @@ def find_files(patterns: Sequence[str]) -> list[tuple[Any, str]]:
             raise DataError(f"a source must name files, and none matches {told}: check path and working directory")
         found.update(dict.fromkeys(paths, filesystem))
     return [(found[path], path) for path in sorted(found)]
-
-
-def _with_environment(pattern: str) -> str:
-    """`pattern` with each ${NAME} replaced by that environment variable, so that no password need be written in it."""
-    absent = [name for name in re.findall(r"\$\{(\w+)\}", pattern) if name not in os.environ]
-    if absent:
-        raise DataError(f"the source names ${{{absent[0]}}}, which the environment lacks: set {absent[0]}")
-    return re.sub(r"\$\{(\w+)\}", lambda name: os.environ[name[1]], pattern)
 
 
 def _read_file(filesystem: Any, path: str, wanted: set[str] | None, texts: Collection[str]) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ from models.config import Config
 from tuner.data import snapshot as snapshots
 from tuner.data.request import Request
 from tuner.data.snapshot import Snapshot
+from tuner.data.variables import expanded
 from tuner.engine.ledger import Ledger, Terms
 from tuner.engine.packing import CostModel
 from tuner.search import samplers, stopping
@@ -30,7 +30,7 @@ def request(spec: Spec) -> Request:
     return Request(
         target=data.target,
         source=data.source,
-        sql_url=os.path.expandvars(data.sql.url) if data.sql else None,
+        sql_url=expanded(data.sql.url) if data.sql else None,
         sql_query=data.sql.query if data.sql else None,
         features=data.features,
         time=data.time,

@@ -14,6 +14,7 @@ from typing import Any
 from tuner.engine.storage import Storage
 
 CURSOR = "tracking.json"
+CREDENTIALS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 PATIENCE_SECONDS = 5.0
 CLOSE_SECONDS = 20.0  # a child that has just begun must first import mlflow
 
@@ -38,6 +39,8 @@ class Publisher:
         self._before = published(sweep)
         command = [sys.executable, "-m", "tuner.engine.tracking", sweep.uri]
         environment = {**os.environ, "MLFLOW_TRACKING_URI": uri}  # not an argument: it may hold a password
+        if uri != os.environ.get("MLFLOW_TRACKING_URI", uri):  # the spec's own: our credentials are not for it
+            environment = {key: value for key, value in environment.items() if key not in CREDENTIALS}
         with contextlib.ExitStack() as stack:
             errors = stack.enter_context(open(log, "ab")) if log else subprocess.DEVNULL  # noqa: PTH123
             self._process = subprocess.Popen(  # noqa: S603  # a list, no shell

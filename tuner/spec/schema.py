@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
@@ -239,3 +240,8 @@ with warnings.catch_warnings():
             description="Register the winner under this model name: at most 255 characters, not beginning with a space "
             "or '.', without any of / : @ ' \" # ? %.",
         )
+
+        def conflicts(self) -> Iterator[tuple[str, str]]:
+            if self.uri and not re.match(r"(https?|postgresql|mysql|mssql)[+\w]*://|databricks", self.uri):
+                text = f"must be a server such as http://mlflow:5000, not {shown(self.uri)}: others may run this spec"
+                yield "uri", f"{text}, and choose themselves what is written where: set MLFLOW_TRACKING_URI"
