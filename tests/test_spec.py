@@ -486,8 +486,8 @@ BAD = [
     ("budget", "{hours: -1}", "budget.hours: must be above 0, got -1"),
     ("tracking", "{register: 5}", "tracking.register: must be text, got 5"),
     ("tracking", "{uri: ''}", "tracking.uri: must not be empty: MLflow;"),
-    ("tracking", "{uri: 'sqlite:////etc/x.db'}", "tracking.uri: must be a server such as http://mlflow:5000, not"),
-    ("tracking", "{uri: /srv/runs}", "tracking.uri: must be a server such as"),
+    ("tracking", "{uri: 'sqlite:////etc/x.db'}", "tracking.uri: must be the address of a server, not 'sqlite"),
+    ("tracking", "{uri: /srv/runs}", "tracking.uri: must be the address of a server"),
     *(("tracking", f"{{register: {name}}}", "tracking.register: ") for name in UNREGISTERABLE),
 ]
 

@@ -243,5 +243,5 @@ with warnings.catch_warnings():
 
         def conflicts(self) -> Iterator[tuple[str, str]]:
             if self.uri and not re.match(r"(https?|postgresql|mysql|mssql)[+\w]*://|databricks", self.uri):
-                text = f"must be a server such as http://mlflow:5000, not {shown(self.uri)}: others may run this spec"
+                text = f"must be the address of a server, not {shown(self.uri)}: others may run this spec"
                 yield "uri", f"{text}, and choose themselves what is written where: set MLFLOW_TRACKING_URI"
