@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tuner.data import variables
 from tuner.engine import execution, sweep
 from tuner.engine.execution import SweepResult
 from tuner.engine.storage import Storage
@@ -15,8 +16,6 @@ from tuner.engine.tracking import embedded_uri
 from tuner.spec import Spec, from_mapping, load
 
 __all__ = ["SweepResult", "place", "resume", "run"]
-
-RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it, under this odd name, for the commands that are its jobs
 
 
 def run(
@@ -49,7 +48,7 @@ def place(storage: str | None = None) -> Place:
     ValueError in a job on a cluster that names none of them: its working directory is gone when it ends.
     """
     named = storage or os.environ.get("CAVIAR_STORAGE")
-    if RAY_JOB in os.environ and not (named or os.environ.get("CAVIAR_HOME")):
+    if variables.JOB in os.environ and not (named or os.environ.get("CAVIAR_HOME")):
         raise ValueError(
             "this job would keep its sweep in a folder that is gone when it ends: submit it with --storage (a URI, or "
             "a folder that the cluster's machines share), or set CAVIAR_STORAGE where the cluster's head is started"

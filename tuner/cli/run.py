@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -117,10 +118,23 @@ def run(
         if sweep_id is None or not go_on:
             raise
         made = sweep_id
+        _outwait_its_last_driver(made, where, out)
     except StorageError as error:
         fail(str(error), BAD_INPUT)
     out.print(f"sweep {made}", highlight=False)
     drive(made, where, out, as_json)
+
+
+def _outwait_its_last_driver(sweep_id: str, where: Place, out: Console) -> None:
+    """A driver on another machine that died a moment ago is known to be gone once it was silent for long enough."""
+    from tuner.engine import status
+
+    first = status.read(where.sweep(sweep_id))
+    if not first or first.status not in status.ACTIVE or first.here:
+        return
+    out.print(f"waiting for news of the driver on {first.host}, which may be gone", highlight=False)
+    while (found := status.read(where.sweep(sweep_id))) and found.status in status.ACTIVE and found.time == first.time:
+        time.sleep(1.0)
 
 
 def warn(spec: Spec, out: Console) -> None:

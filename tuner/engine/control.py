@@ -70,8 +70,6 @@ def ask(sweep: Storage, command: Command) -> None:
 
 def asked(sweep: Storage) -> Command | None:
     """What was asked and not yet obeyed; None also for what is no command."""
-    if not sweep.exists(NAME):
-        return None
     try:
         return Command.parse(sweep.read(NAME).decode())
     except (FileNotFoundError, ValueError):

@@ -48,6 +48,11 @@ class Status:
     created: float = 0.0
 
     @property
+    def here(self) -> bool:
+        """Whether its driver is, or was, on this machine."""
+        return self.host == socket.gethostname()
+
+    @property
     def epochs_per_second(self) -> float:
         return self.epochs / self.seconds if self.seconds > 0 else 0.0
 
@@ -74,7 +79,7 @@ def parse(text: str | bytes, now: float | None = None) -> Status:
     found["rungs"] = [(epochs, trials) for epochs, trials in found["rungs"]]
     status = Status(**found)
     silent = (time.time() if now is None else now) - status.time > SILENT_SECONDS
-    gone = _is_dead(status) if status.host == socket.gethostname() else silent  # a long epoch is silent, but alive
+    gone = _is_dead(status) if status.here else silent  # a long epoch is silent, but alive
     if status.status in ACTIVE and gone:
         return Status(**{**asdict(status), "status": "interrupted"})
     return status

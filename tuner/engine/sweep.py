@@ -21,6 +21,7 @@ from tuner.spec import NAME, NAME_RULE, Spec, parse
 if TYPE_CHECKING:
     from tuner.engine.ledger import Ledger
 
+LONGEST_ID = 64
 Show = Callable[[status.Status], None]
 
 
@@ -106,5 +107,6 @@ def extend(sweep: Storage, trials: int | None, max_epochs: int | None) -> None:
 
 
 def new_id(name: str) -> str:
-    """A sweep id that sorts by time and is taken by nobody else."""
-    return f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    """A sweep id that sorts by time and is taken by nobody else; a long name is cut, so that it is an id."""
+    tail = f"-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return name[: LONGEST_ID - len(tail)] + tail
