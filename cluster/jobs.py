@@ -38,13 +38,13 @@ class Jobs:
         with telling(self.address, connecting=True), _naming(self.address):
             self._client = _Client(self.address)
 
-    def submit(self, job_id: str, command: Command) -> Submission:
-        """Has the job run, unless one of that id does or has succeeded; whoever comes second attaches."""
+    def submit(self, job_id: str, command: Command, *, again: bool = False) -> Submission:
+        """Has the job run, unless one of that id does or (but for `again`) has succeeded; the second one attaches."""
         for _ in range(ATTEMPTS):
             job = self.job(job_id)
             if job and not job.state.ended:
                 return Submission(Outcome.ATTACHED, job.labels)
-            if job and job.state is State.SUCCEEDED:
+            if job and job.state is State.SUCCEEDED and not again:
                 return Submission(Outcome.FINISHED, job.labels)
             printed = len(self.log(job_id)) if job else 0
             if job:

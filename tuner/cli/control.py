@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.app import Json, StorageUri, SweepName, answer, app, console, place
-from tuner.cli.handle import Handle, Stored, handle
+from tuner.cli.handle import Handle, Remote, Stored, awaited, handle
+from tuner.cli.logs import Address
 from tuner.cli.run import drive
+from tuner.cli.sending import go_on_there
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +31,8 @@ def watch(name: SweepName, storage: StorageUri = None, as_json: Json = False) ->
     from tuner.engine.status import ACTIVE
     from tuner.review.terminal import Progress, panel
 
-    found, out = handle(name, place(storage)), console(as_json)
+    out = console(as_json)
+    found = awaited(name, place(storage), out)
     try:
         with Progress(out) as progress:
             while (status := found.status()).status in ACTIVE:
@@ -49,7 +52,8 @@ def stop(name: SweepName, storage: StorageUri = None, as_json: Json = False) -> 
     """Stop a sweep: its packs end at their next evaluation, all is saved; `resume` goes on."""
     from tuner.engine.control import Command, Verb
 
-    found, out = handle(name, place(storage)), console(as_json)
+    out = console(as_json)
+    found = awaited(name, place(storage), out)
     status = _obeyed(found, Command(Verb.STOP), ("stopped", "finished", "failed", "interrupted"), out)
     _tell(found, status, out, as_json)
 
@@ -59,32 +63,40 @@ def pause(name: SweepName, storage: StorageUri = None, as_json: Json = False) ->
     """Pause a sweep: it gives its workers back and waits for `resume`, from here or from the MLflow UI."""
     from tuner.engine.control import Command, Verb
 
-    found, out = handle(name, place(storage)), console(as_json)
+    out = console(as_json)
+    found = awaited(name, place(storage), out)
     status = _obeyed(found, Command(Verb.PAUSE), ("paused", "finished", "failed", "interrupted"), out)
     _tell(found, status, out, as_json)
 
 
 @app.command()
-def resume(name: SweepName, storage: StorageUri = None, as_json: Json = False) -> None:
-    """Go on with a paused, stopped or interrupted sweep: no trial is lost, none is trained twice."""
+def resume(name: SweepName, *, address: Address = None, storage: StorageUri = None, as_json: Json = False) -> None:
+    """Go on with a paused, stopped or interrupted sweep, here or as a cluster's job: no trial is lost, none doubled."""
     from tuner.engine.control import Command, Verb
-    from tuner.engine.status import read
+    from tuner.engine.status import ACTIVE, read
 
     where, out = place(storage), console(as_json)
     found = handle(name, where)
     before = read(found.storage) if isinstance(found, Stored) else found.status()
-    if isinstance(found, Stored) and not (before and before.status == "paused"):
+    there = bool(address) or isinstance(found, Remote)
+    if before and (before.status == "paused" or (there and before.status in (*ACTIVE, "finished"))):
+        status = _obeyed(found, Command(Verb.RESUME), ("preparing", "running", "finished", "failed"), out)
+        _tell(found, status, out, as_json)
+    elif there:
+        spec = before.name if before else found.sweep
+        words = ("resume", found.sweep)
+        go_on_there(found.sweep, spec, words, address=address, storage=storage, out=out, as_json=as_json)
+    else:
         drive(found.sweep, where, out, as_json)
-        return
-    status = _obeyed(found, Command(Verb.RESUME), ("running", "finished", "failed"), out)
-    _tell(found, status, out, as_json)
 
 
 @app.command()
 def extend(
     name: SweepName,
+    *,
     trials: Annotated[str | None, typer.Option(help="More trials (+64), or a new total.", metavar="+N|N")] = None,
     max_epochs: Annotated[int | None, typer.Option(help="The new length of the longest training.", min=1)] = None,
+    address: Address = None,
     storage: StorageUri = None,
     as_json: Json = False,
 ) -> None:
@@ -104,12 +116,14 @@ def extend(
         raise ValueError(f"--max-epochs can only grow: trials are trained for up to {longest} epochs, not {max_epochs}")
     if status.status in ACTIVE:
         _tell(found, _obeyed(found, command, (), out), out, as_json)
-    elif isinstance(found, Stored):
+    elif address or isinstance(found, Remote):
+        limits = {"--trials": command.trials, "--max-epochs": max_epochs}
+        given = [word for option, new in limits.items() if new is not None for word in (option, str(new))]
+        words = ("extend", found.sweep, *given)
+        go_on_there(found.sweep, status.name, words, address=address, storage=storage, out=out, as_json=as_json)
+    else:
         extend_stored(found.storage, command.trials, command.max_epochs)
         drive(found.sweep, where, out, as_json)
-    else:
-        text = f"sweep {found.sweep} is {status.status}, and its storage is not at hand here"
-        raise ValueError(f"{text}: give --storage, or extend it on the cluster")
 
 
 def _total(text: str | None, now: int) -> int | None:
@@ -146,6 +160,7 @@ def _obeyed(found: Handle, command: Command, wanted: tuple[str, ...], out: Conso
 
 
 def _tell(found: Handle, status: Status, out: Console, as_json: bool) -> None:
-    out.print(f"{found.sweep} is {status.status}", highlight=False)
+    next_step = f"; `caviar resume {found.sweep}` goes on" if status.status in ("paused", "stopped") else ""
+    out.print(f"{found.sweep} is {status.status}{next_step}", highlight=False)
     if as_json:
         answer({"sweep": found.sweep, "status": status.status, "trials": status.trials})

@@ -26,24 +26,26 @@ ELSEWHERE = "have them where all its machines find them, and name them by an abs
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """A folder with `spec.yaml` and the data it names by relative paths; `packages` are folders of Python."""
+    """A folder with what the job reads; `packages` are folders of Python."""
 
     folder: Path
     packages: tuple[Path, ...]
 
 
 @contextmanager
-def packed(spec: Spec, *, ship_packages: bool) -> Iterator[Shipment]:
-    """The shipment for the time of the block.
+def packed(spec: Spec | None, *, ship_packages: bool) -> Iterator[Shipment]:
+    """The shipment for the time of the block: `spec.yaml` and the data that it names by relative paths.
 
-    ValueError where the spec holds a password, or names files here that are none, no data or too large.
+    None is for a sweep that the cluster has: only the package goes there. ValueError where the spec holds a password,
+    or names files here that are none, no data or too large.
     """
-    _refuse_secrets(spec)
+    if spec:
+        _refuse_secrets(spec)
     with TemporaryDirectory(prefix="caviar-submit-") as name:
         folder = Path(name) / "job"
         folder.mkdir()
-        there = _with_data(spec, folder)
-        (folder / "spec.yaml").write_text(there.to_yaml(), encoding="utf-8")
+        text = _with_data(spec, folder).to_yaml() if spec else "# the sweep has its spec already\n"
+        (folder / "spec.yaml").write_text(text, encoding="utf-8")  # also because Ray sends no empty folder
         yield Shipment(folder, tuple(_copy(package, Path(name)) for package in PACKAGES if ship_packages))
 
 

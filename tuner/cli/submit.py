@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cluster.job import Command, Job, Outcome, State, Submission
+from cluster.job import Command, Job, State, Submission
 from tuner.cli.app import BAD_INPUT, FAILED, INTERRUPTED, Json, Sets, SpecPath, answer, app, console, fail
 from tuner.cli.logs import NAME_LABEL, Address, followed, named
 from tuner.cli.run import warn
+from tuner.cli.sending import PROGRAM, checked_id, environment, sent, tell
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from cluster.jobs import Jobs
     from tuner.spec import Spec
 
 SPEC_LABEL = "caviar.spec"
-TIME_LENGTH = 21  # of what stands behind the name in an id
 
 SharedStorage = Annotated[
     str | None,
@@ -52,11 +48,11 @@ def submit(
 
     loaded, out = load(spec, sets or ()), console(as_json)
     warn(loaded, out)
-    sweep = new_id(loaded.name[: 64 - TIME_LENGTH]) if sweep_id is None else _checked_id(sweep_id)
-    jobs, submission = _sent(loaded, sweep, named(address), _environment(storage), ship=not no_ship)
-    if submission.labels.get(SPEC_LABEL) != _labels(loaded)[SPEC_LABEL]:
+    sweep = new_id(loaded.name) if sweep_id is None else checked_id(sweep_id)
+    jobs, submission = _sent(loaded, sweep, named(address), storage, ship=not no_ship)
+    if submission.labels.get(SPEC_LABEL, mine := _labels(loaded)[SPEC_LABEL]) != mine:
         out.print("warning: it was submitted with another spec, and that is the one that counts", style="yellow")
-    _tell(sweep, submission, jobs.address, f" --address {jobs.address}" if address else "", out)
+    tell(sweep, submission, jobs.address, f" --address {jobs.address}" if address else "", out)
     found = {"sweep": sweep, "submission": submission.outcome, "address": jobs.address}
     farewell = f"sweep {sweep} goes on; only the following has ended"
     job = followed(jobs, sweep, as_json, submission.printed, farewell) if follow else None
@@ -66,57 +62,23 @@ def submit(
         _end_as(job)
 
 
-def _sent(spec: Spec, sweep: str, address: str, environment: dict[str, str], *, ship: bool) -> tuple[Jobs, Submission]:
+def _sent(spec: Spec, sweep: str, address: str, storage: str | None, *, ship: bool) -> tuple[Jobs, Submission]:
     """Sends the sweep, once all that can be checked here is."""
     from tuner.cli.shipment import packed
 
+    variables = environment(storage)
     with packed(spec, ship_packages=ship) as shipment:
         from cluster.jobs import Jobs
 
-        words = ("python", "-m", "tuner.cli", "run", "spec.yaml", "--id", sweep, "--go-on")
-        command = Command(words, shipment.folder, shipment.packages, environment, _labels(spec))
-        jobs = Jobs(address)
-        try:
-            return jobs, jobs.submit(sweep, command)
-        except OSError as error:
-            fail(f"{error}\nit may have been sent: with --id {sweep} you attach to it if so", FAILED)
+        words = (*PROGRAM, "run", "spec.yaml", "--id", sweep, "--go-on")
+        command, jobs = Command(words, shipment.folder, shipment.packages, variables, _labels(spec)), Jobs(address)
+        return jobs, sent(jobs, sweep, command)
 
 
 def _labels(spec: Spec) -> dict[str, str]:
     """What a job tells about its sweep."""
     digest = hashlib.sha256(spec.to_yaml().encode()).hexdigest()[:16]
     return {NAME_LABEL: spec.name, SPEC_LABEL: digest}
-
-
-def _checked_id(sweep: str) -> str:
-    """`sweep`, which becomes a part of a command line and of a URL."""
-    from tuner.spec import NAME, NAME_RULE
-
-    if not re.fullmatch(NAME, sweep):
-        raise ValueError(f"a sweep's id must be {NAME_RULE}, not {sweep!r}")
-    return sweep
-
-
-def _environment(storage: str | None) -> dict[str, str]:
-    """What the job's environment gets from here."""
-    from tuner.spec.secrets import holds_secret
-
-    if storage is None:
-        return {}
-    if holds_secret(storage):
-        text = "--storage holds a password, and all who see the cluster's dashboard could read it: leave it out"
-        raise ValueError(f"{text}, and set the credentials in the environment of the cluster (AWS_SECRET_ACCESS_KEY …)")
-    if "://" not in storage and not Path(storage).is_absolute():
-        raise ValueError(f"--storage must be a URI or an absolute path, for it is not on this machine; got {storage!r}")
-    return {"CAVIAR_STORAGE": storage}
-
-
-def _tell(sweep: str, submission: Submission, address: str, option: str, out: Console) -> None:
-    """Says what came of the submission, and what can be asked of the sweep now."""
-    lines = [f"sweep {sweep}: {submission.outcome} ({address})", f"  log    caviar logs -f {sweep}{option}"]
-    if submission.outcome is not Outcome.FINISHED:
-        lines += [f"  watch  caviar watch {sweep}", f"  stop   caviar stop {sweep}"]
-    out.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
 def _end_as(job: Job) -> None:
