@@ -115,9 +115,7 @@ class Nemesis:
 
     def head(self) -> None:
         self._cluster.kill("head")
-        self._cluster.turn_on("head")
-        wait_until(lambda: not any(map(self._cluster.is_worker, WORKERS)))
-        self._cluster.join(*WORKERS)
+        self._cluster.turn_on("head", rejoin=WORKERS)
 
     def mlflow(self) -> None:
         bring_back = self._cluster.take_mlflow_away()

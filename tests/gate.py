@@ -1,4 +1,4 @@
-"""A gate between two networks: `python gate.py HERE THERE PORT ...` passes connections to these ports on, and no others."""
+"""A gate between two networks: `python gate.py HERE THERE PORT ...` passes connections to these ports on, no others."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from tests.hosts import Host, Network
 from tuner.engine.storage import Storage
 
 BIN = Path(sys.executable).parent
-DASHBOARD, MLFLOW = 8265, 5000
+RAY, DASHBOARD, MLFLOW = 6379, 8265, 5000
 WORKERS = ("worker1", "worker2")
 NUMBERS = {"head": 1, "worker1": 2, "worker2": 3, "client": 2}  # the client's is in the other network
 HEAD, GATE = "10.77.0.1", "10.78.0.1"
@@ -64,19 +64,33 @@ class Cluster:
 
     # -- hosts -------------------------------------------------------------------------------------------------
 
-    def turn_on(self, *names: str) -> None:
-        """Turns hosts on; workers join the head, all at the same time. The client does not even see the disk."""
+    def turn_on(self, *names: str, rejoin: Sequence[str] = ()) -> None:
+        """Turns hosts on. Workers, and hosts that are to be workers again, join the head, all at the same time."""
         for name in names:
-            own = [OWN, self.shared] if name == "client" else [OWN]
-            self.hosts[name] = host = Host(name, self.folder, own)
-            network = self._outside if name == "client" else self._lan
-            network.plug(host, NUMBERS[name])
-            host.run("ip", "route", "add", "default", "dev", network.name)
-        if "head" in names:
-            self.hosts["head"].start("postgres.log", *postgres.server(self.folder / "postgres"), env=self.env())
-            options = ["--host", HEAD, "--auth", "--cpus", "0", "--storage", self.storage.uri]
-            self._up("head", *options, CAVIAR_DATABASE=self.database)()
-        self.join(*(name for name in WORKERS if name in names))
+            self._boot(name)
+        ready = self._start_head() if "head" in names else None
+        for name in rejoin:
+            wait_until(lambda name=name: not self.is_worker(name), what=f"Ray to end on {name}, whose head is lost")
+        self.join(*(name for name in WORKERS if name in (*names, *rejoin)))
+        if ready:
+            ready()
+
+    def _boot(self, name: str) -> None:
+        """A host with a cable and a way to everywhere. The client does not even see the disk."""
+        own = [OWN, self.shared] if name == "client" else [OWN]
+        self.hosts[name] = host = Host(name, self.folder, own)
+        network = self._outside if name == "client" else self._lan
+        network.plug(host, NUMBERS[name])
+        host.run("ip", "route", "add", "default", "dev", network.name)
+
+    def _start_head(self) -> Callable[[], None]:
+        """Returns once workers may join; what it returns waits for the rest."""
+        host = self.hosts["head"]
+        host.start("postgres.log", *postgres.server(self.folder / "postgres"), env=self.env())
+        options = ["--host", HEAD, "--auth", "--cpus", "0", "--storage", self.storage.uri]
+        ready = self._up("head", *options, CAVIAR_DATABASE=self.database)
+        wait_until(lambda: listens(host, RAY), what="Ray to listen")
+        return ready
 
     def join(self, *names: str) -> None:
         """Makes hosts workers, as somebody does whose worker has ended."""
@@ -192,6 +206,13 @@ def answer_of(command: subprocess.Popen[str]) -> Any:
 def ids_of(pid: int) -> Path:
     """Names the host that a process runs on, by the namespace of its process ids."""
     return Path(f"/proc/{pid}/ns/pid").readlink()
+
+
+def listens(host: Host, port: int) -> bool:
+    """Whether something on the host listens at the TCP port."""
+    tables = [Path(f"/proc/{host.pid}/net/{table}").read_text().splitlines() for table in ("tcp", "tcp6")]
+    sockets = [line.split() for table in tables for line in table[1:]]
+    return any(one[1].endswith(f":{port:04X}") and one[3] == "0A" for one in sockets)
 
 
 def void(_: object) -> None:
