@@ -188,6 +188,20 @@ def test_a_finished_sweep_is_not_run_again(story: Story, laptop: Home) -> None:
     assert "it knows story" in laptop.caviar("logs", "nothing", code=2).stderr
 
 
+def test_a_finished_sweep_is_extended_as_another_job_of_the_same_id(story: Story, laptop: Home, head: Head) -> None:
+    there = ["--address", head.address, "--storage", str(head.folder / "storage")]
+    assert laptop.answer("resume", "story", *there) == {"sweep": "story", "status": "finished", "trials": 60}
+    sent = laptop.answer("extend", "story", "--trials", "+2", "--max-epochs", "9", *there)
+    assert (sent["sweep"], sent["submission"]) == ("story", "goes on")
+    log = laptop.caviar("logs", "-f", "story").stdout
+    assert log.startswith(story.log)
+    assert "entrypoint for job story: python -m tuner.cli extend story --trials 62 --max-epochs 9\n" in log
+    assert "leaderboard  62 trials" in log
+    other = laptop.caviar("submit", "digits.yaml", "--id", "story", "--set", "search.trials=61").stdout
+    assert "sweep story: finished" in other
+    assert "another spec" in other  # the new job tells which spec the sweep has, as the first one did
+
+
 @pytest.mark.parametrize(
     ("environment", "told"),
     [
