@@ -31,7 +31,7 @@ pytestmark = [
 
 KILL_SECONDS, KILLS = 4.0, 3
 AWAY_SECONDS = 15.0
-WORK_SECONDS = 120.0  # of training at the pace of short packs; long ones are twice as fast
+WORK_SECONDS = 90.0  # of training at the pace of short packs; long ones are twice as fast
 COPIES = 16  # of the digits: packs then take seconds
 SHORT = 2 * 1797  # rows of a short epoch
 SPEC = {
