@@ -153,7 +153,10 @@ def _obeyed(found: Handle, command: Command, wanted: tuple[str, ...], out: Conso
     while time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS)
         status = found.status()
-        if status.status in wanted or (not wanted and found.answer()):
+        if status.status in wanted or (not wanted and found.answer() and status.trials >= (command.trials or 0)):
+            return status
+        if status.status not in ACTIVE:
+            out.print(f"the sweep ended before it was told: give `{command.verb}` again", style="yellow")
             return status
     out.print("not obeyed yet: an epoch may be long; the command stays until it is", style="yellow")
     return status
