@@ -69,8 +69,7 @@ class Cluster:
         for name in names:
             self._boot(name)
         ready = self._start_head() if "head" in names else None
-        for name in rejoin:
-            wait_until(lambda name=name: not self.is_worker(name), what=f"Ray to end on {name}, whose head is lost")
+        wait_until(lambda: not any(map(self.is_worker, rejoin)), what="Ray to end on hosts whose head is lost")
         self.join(*(name for name in WORKERS if name in (*names, *rejoin)))
         if ready:
             ready()
