@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tuner.cli.find import find_sweep
@@ -113,7 +114,18 @@ def handle(name: str, where: Place) -> Stored | Remote:
     from tuner.engine.tracking import remote_sweeps
 
     sweeps = remote_sweeps(where.tracking)
-    return Remote(sweeps, sweeps.find(name))
+    return Remote(sweeps, _newest_of(name, sweeps.all()) if Path(name).is_file() else sweeps.find(name))
+
+
+def _newest_of(spec: str, sweeps: list[Seen]) -> Seen:
+    """The newest sweep of a spec, of those that MLflow shows, newest first."""
+    from tuner.spec import load
+
+    name = load(spec).name
+    for seen in sweeps:
+        if seen.status.name == name:
+            return seen
+    raise ValueError(f"no sweep in MLflow has the name of {spec}, {name!r}: `caviar list` shows those there are")
 
 
 def is_server(uri: str) -> bool:
