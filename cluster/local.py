@@ -59,12 +59,13 @@ def _up(file: Path) -> Record | None:
 def up(plan: Head, prepare: Callable[[], None]) -> Record:
     """Starts Ray's head and, after `prepare` made its database, MLflow; returns when both answer.
 
-    The caller holds the home's lock and knows that no head is up. ValueError before anything is started; StartError
-    after all that was started is ended.
+    The caller holds the home's lock and knows that no head is up. What is left of an earlier one, which can be half of
+    it, is ended first: it may hold the ports. ValueError before anything is started; StartError after all that was
+    started is ended.
     """
+    end_recorded(head_file(plan.home))
     ports = {"--ray-port": plan.ray_port, "--dashboard-port": plan.dashboard_port, "--mlflow-port": plan.mlflow_port}
     demand_free(plan.address, ports)
-    end_recorded(head_file(plan.home))  # half of one can be left
     record = Record(
         mark=new_mark(),
         machine=socket.gethostname(),

@@ -23,7 +23,7 @@ import pytest
 from cluster import files, local
 from cluster.addresses import bound_address
 from cluster.ending import all_or_nothing
-from cluster.processes import MARK, Service, marked, new_mark, runs
+from cluster.processes import MARK, Service, marked, new_mark, runs, start
 from cluster.record import Record, head_file, read, write
 from cluster.starting import StartError, wait
 from tests.conftest import COMMAND, Home
@@ -294,6 +294,24 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
         said = new_home(tmp_path).caviar("up", *port_options(ports), code=2).stderr
     assert f"port {ports[2]} is taken" in said
     assert "--mlflow-port" in said
+
+
+LISTEN = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); print('on', flush=True)"
+
+
+def test_the_half_of_a_cluster_that_is_left_gives_its_ports_to_the_next(tmp_path: Path) -> None:
+    """MLflow is gone and Ray is not: `up` ends Ray, and then finds one port taken, by somebody else."""
+    ports, mark = free_ports(3), new_mark()
+    ray = Service("Ray head", [sys.executable, "-c", f"{LISTEN}; time.sleep(60)", str(ports[0])], os.environ)
+    half = start(ray, mark, tmp_path / "log")
+    wait_until(lambda: "on" in (tmp_path / "log").read_text())
+    pids = {"Ray head": half.pid, "MLflow": 2**22}  # more than a process can have
+    write(head_file(tmp_path), Record(mark, socket.gethostname(), f"127.0.0.1:{ports[0]}", "/nowhere/ray", pids=pids))
+    assert local.head(tmp_path) is None
+    plan = local.Head(tmp_path, "127.0.0.1", *ports, token=tmp_path / "token", database="sqlite://")
+    with socket.create_server(("127.0.0.1", ports[2])), pytest.raises(ValueError, match=f"port {ports[2]} is taken"):
+        local.up(plan, lambda: None)
+    assert half.wait(5)
 
 
 def test_what_was_started_is_ended_if_the_rest_fails(tmp_path: Path) -> None:
