@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.app import Json, StorageUri, SweepName, answer, app, console, place
-from tuner.cli.handle import Handle, Remote, Stored, awaited, handle
+from tuner.cli.handle import Handle, Remote, Stored, awaited, handle, standing
 from tuner.cli.logs import Address
 from tuner.cli.run import drive
 from tuner.cli.sending import go_on_there
@@ -42,7 +42,7 @@ def watch(name: SweepName, storage: StorageUri = None, as_json: Json = False) ->
         out.print(f"the sweep goes on: caviar watch {found.sweep}", highlight=False)
     else:
         out.print(panel(status))
-        out.print(f"status   {status.status}", highlight=False)
+        out.print(f"status   {standing(status)}", highlight=False)
     if as_json:
         answer(asdict(status))
 
@@ -163,7 +163,6 @@ def _obeyed(found: Handle, command: Command, wanted: tuple[str, ...], out: Conso
 
 
 def _tell(found: Handle, status: Status, out: Console, as_json: bool) -> None:
-    next_step = f"; `caviar resume {found.sweep}` goes on" if status.status in ("paused", "stopped") else ""
-    out.print(f"{found.sweep} is {status.status}{next_step}", highlight=False)
+    out.print(f"{found.sweep} is {standing(status)}", highlight=False)
     if as_json:
         answer({"sweep": found.sweep, "status": status.status, "trials": status.trials})

@@ -128,6 +128,14 @@ def _newest_of(spec: str, sweeps: list[Seen]) -> Seen:
     raise ValueError(f"no sweep in MLflow has the name of {spec}, {name!r}: `caviar list` shows those there are")
 
 
+def standing(found: Status) -> str:
+    """How the sweep stands, and what goes on with one that stopped short of its end (done, failed: found no model)."""
+    short = ("paused", "stopped", "interrupted", "failed")
+    return found.status + (
+        f"; `caviar resume {found.sweep}` goes on" if found.status in short and found.phase != "done" else ""
+    )
+
+
 def is_server(uri: str) -> bool:
     """Whether MLflow is a server, which shows sweeps of other machines, too."""
     return uri.startswith(("http://", "https://"))

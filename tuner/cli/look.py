@@ -14,7 +14,7 @@ import typer
 
 from tuner.cli.app import Json, StorageUri, SweepName, TrackingUri, answer, app, console, place
 from tuner.cli.find import find_sweep, newest, tracking_of
-from tuner.cli.handle import handle, is_server
+from tuner.cli.handle import handle, is_server, standing
 
 if TYPE_CHECKING:
     from tuner.engine.status import Status
@@ -65,7 +65,7 @@ def status(name: SweepName, storage: StorageUri = None, as_json: Json = False) -
     sweep, out = handle(name, place(storage)), console(as_json)
     found, sent = sweep.status(), sweep.published()
     out.print(panel(found))
-    out.print(f"status   {found.status}", highlight=False)
+    out.print(f"status   {standing(found)}", highlight=False)
     if sent.error:
         out.print(f"MLflow   {sent.error}", highlight=False)
     if as_json:
