@@ -129,11 +129,10 @@ def _newest_of(spec: str, sweeps: list[Seen]) -> Seen:
 
 
 def standing(found: Status) -> str:
-    """How the sweep stands, and what goes on with one that stopped short of its end (done, failed: found no model)."""
-    short = ("paused", "stopped", "interrupted", "failed")
-    return found.status + (
-        f"; `caviar resume {found.sweep}` goes on" if found.status in short and found.phase != "done" else ""
-    )
+    """How the sweep stands, and what goes on with one that stopped short of its end."""
+    halted = found.status in ("paused", "stopped", "interrupted")
+    broken = found.status == "failed" and found.phase != "done"  # else it came to its end, and found no model
+    return found.status + (f"; `caviar resume {found.sweep}` goes on" if halted or broken else "")
 
 
 def is_server(uri: str) -> bool:
