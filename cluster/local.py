@@ -112,7 +112,7 @@ def join(home: Path, address: str, token: Mapping[str, str], cpus: int | None) -
     name = _name(record)
     with all_or_nothing(worker_file(home), record) as run:
         ray = run(nodes.worker(address, nodes.Node(name, record.files, cpus), env))
-        wait([ray], {"the worker": partial(probe.ask, address, env, name)})
+        wait([ray], {"the worker": partial(probe.has_node, address, env, name)})
     return record
 
 

@@ -18,15 +18,27 @@ class RefusedError(OSError):
     """The head answers, and does not take the token."""
 
 
-def ask(address: str, env: Mapping[str, str], node: str | None = None) -> bool:
+def has_node(address: str, env: Mapping[str, str], node: str, seconds: float = SECONDS) -> bool:
+    """Whether the head at `address` has a living node of that name by now; no, while it is too busy to answer."""
+    try:
+        return ask(address, env, node, seconds)
+    except RefusedError:
+        raise
+    except OSError:
+        return False
+
+
+def ask(address: str, env: Mapping[str, str], node: str | None = None, seconds: float = SECONDS) -> bool:
     """Whether the head at `address` has a living node of that name (None: any). OSError if it does not answer."""
     command = [sys.executable, "-m", "cluster.probe", address, *([node] if node else [])]
     try:
         done = subprocess.run(  # noqa: S603  # a list, no shell
-            command, check=False, env=dict(env), capture_output=True, text=True, timeout=SECONDS
+            command, check=False, env=dict(env), capture_output=True, text=True, timeout=seconds
         )
     except subprocess.TimeoutExpired:
-        raise OSError(f"what listens at {address} did not answer within {SECONDS} seconds: is it a Ray head?") from None
+        raise OSError(
+            f"what listens at {address} did not answer within {seconds:g} seconds: is it a Ray head?"
+        ) from None
     if done.returncode == REFUSED:
         raise RefusedError(f"the head at {address} refuses the token")
     if done.returncode == OTHER:
