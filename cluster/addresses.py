@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104  # refused
@@ -38,6 +39,20 @@ def is_loopback(address: str) -> bool:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return address == "localhost"
+
+
+def same_server(one: str, other: str) -> bool:
+    """Whether two URLs name the same host and port, however they are written."""
+    try:
+        return _server(one) == _server(other)
+    except ValueError:  # of a port that is no number
+        return False
+
+
+def _server(url: str) -> tuple[str, int | None]:
+    parts = urlsplit(url.strip())
+    host = parts.hostname or ""
+    return LOOPBACK if host == "localhost" else host, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def demand_free(address: str, ports: Mapping[str, int]) -> None:

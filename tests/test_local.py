@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import pytest
 
-from cluster import files, local
+from cluster import files, local, probe
 from cluster.addresses import bound_address
 from cluster.ending import all_or_nothing
 from cluster.processes import MARK, Service, marked, new_mark, runs, start
@@ -28,6 +28,7 @@ from cluster.record import Record, head_file, read, write
 from cluster.starting import StartError, wait
 from tests.conftest import COMMAND, Home
 from tuner.cli.app import use_the_cluster_that_is_up
+from tuner.cli.logs import named
 
 PASSWORD = "correct horse battery"  # noqa: S105
 RAY = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--include-dashboard=false"]
@@ -212,6 +213,22 @@ def test_commands_use_it_unless_the_user_says_otherwise(up: Up, monkeypatch: pyt
         assert os.environ == {**expected, **env}
 
 
+def test_its_token_is_for_its_address_alone_however_that_is_written(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = up.answer["dashboard"].rpartition(":")[2]
+    own = [f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port}/", f"http://LOCALHOST:{port}"]
+    others = [
+        "http://127.0.0.1:1",
+        f"http://127.0.0.2:{port}",
+        f"http://[::1]:{port}",
+        f"http://127.0.0.1:{port}@other",
+    ]
+    for address in [*own, *others]:
+        monkeypatch.setattr(os, "environ", {"CAVIAR_HOME": str(up.caviar_home)})
+        use_the_cluster_that_is_up()
+        assert named(address) == (up.answer["dashboard"] if address in own else address)
+        assert ("RAY_AUTH_TOKEN_PATH" in os.environ) == (address in own), address
+
+
 def test_down_ends_all_of_it_and_nothing_else(up: Up) -> None:
     ours = up.processes()
     ended = up.home.answer("down")["ended"]
@@ -330,6 +347,14 @@ def test_what_was_started_is_ended_if_the_rest_fails(tmp_path: Path) -> None:
     assert not marked(record.mark)
     assert not file.exists()
     assert not Path(record.files).parent.exists()
+
+
+def test_a_head_that_is_too_busy_to_answer_undoes_no_join() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = "{}:{}".format(*silent.getsockname())
+        with pytest.raises(OSError, match=f"{address} did not answer within 0.2 seconds"):
+            probe.ask(address, os.environ, seconds=0.2)
+        assert not probe.has_node(address, os.environ, "me", seconds=0.2)
 
 
 # -- beyond loopback -----------------------------------------------------------------------------------------------

@@ -53,11 +53,17 @@ def logs(
 
 
 def named(address: str | None) -> str:
-    """The cluster that is meant. One that the user names gets no token of the one that is up on this machine."""
+    """The cluster that is meant. One that the user names gets no token of the one that is up on this machine.
+
+    The one that is up is named as it calls itself: `localhost` could lead to another server, which would get the token.
+    """
+    from cluster.addresses import same_server
     from cluster.local import environment
 
     up = environment(own_home()) if address else {}
-    if up and address != up[ADDRESS] and os.environ.get("RAY_AUTH_TOKEN_PATH") == up.get("RAY_AUTH_TOKEN_PATH"):
+    if up and address and same_server(address, up[ADDRESS]):
+        return up[ADDRESS]
+    if up and os.environ.get("RAY_AUTH_TOKEN_PATH") == up.get("RAY_AUTH_TOKEN_PATH"):
         os.environ.pop("RAY_AUTH_TOKEN_PATH", None)
         os.environ.pop("RAY_AUTH_MODE", None)
     found = address or os.environ.get(ADDRESS)
