@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,6 +18,7 @@ import yaml
 from tests.conftest import Home
 from tests.s3 import BUCKET, S3
 from tests.test_kill import wait_for
+from tuner.engine import exclusive
 from tuner.engine.journal import Journal, JournalError
 from tuner.engine.storage import Storage, StorageError
 
@@ -52,6 +55,54 @@ def test_of_writers_at_the_same_moment_one_has_each_name(storage: Storage) -> No
     assert made.empty()
     assert {number: entry["writer"] for number, entry in Journal(storage).entries()} == won
     assert sorted(won) == list(range(1, ENTRIES + 1))
+
+
+class Disturbed:
+    """The real server, but `busy` when an object is created that is there, for once; or with another clock."""
+
+    def __init__(self, storage: Storage, *, busy: bool = False, behind: float = 0.0) -> None:
+        self.path = storage.path("journal/000001.json")
+        self._fs, self._busy, self._behind = storage._fs, busy, timedelta(seconds=behind)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._fs, name)
+
+    def pipe_file(self, path: str, data: bytes, mode: str = "overwrite") -> None:
+        if mode == "create" and self._busy and self._fs.exists(path):
+            self._busy = False
+            raise OSError("503: slow down")
+        self._fs.pipe_file(path, data, mode=mode)
+
+    def ls(self, path: str, detail: bool) -> list[dict[str, Any]]:
+        found = self._fs.ls(path, detail=detail)
+        return [{**one, "LastModified": one["LastModified"] - self._behind} for one in found]
+
+
+def test_a_server_that_was_busy_once_is_not_taken_for_one_that_refuses(storage: Storage) -> None:
+    server = Disturbed(storage, busy=True)
+    with pytest.raises(OSError, match="slow down"):
+        exclusive.create(server, server.path, b"first")
+    exclusive.create(server, server.path, b"first")
+    with pytest.raises(FileExistsError):
+        exclusive.create(server, server.path, b"second")
+    assert storage.read("journal/000001.json") == b"first"
+
+
+def test_a_server_whose_clock_is_behind_counts_nobody_as_gone(storage: Storage) -> None:
+    server = Disturbed(storage, behind=2 * exclusive.CLAIM_SECONDS)
+    exclusive.create(server, server.path, b"first")
+    assert storage.read("journal/000001.json") == b"first"
+
+
+def test_the_claim_of_a_killed_writer_is_named_until_it_runs_out(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.write("journal/.tmp-000001.json/dead", b"1")
+    monkeypatch.setattr(exclusive, "ATTEMPTS", 1)
+    with pytest.raises(JournalError, match=r"claim .*\.tmp-000001\.json/dead holds for another 1[12]\d seconds.*again"):
+        Journal(storage).append({"kind": "attempt"})
+    monkeypatch.setattr(exclusive, "CLAIM_SECONDS", -1.0)
+    assert Journal(storage).append({"kind": "attempt"}) == 1
 
 
 def test_a_server_that_is_away_for_a_moment_is_waited_for(storage: Storage, s3: S3) -> None:

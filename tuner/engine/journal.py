@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from tuner.engine.exclusive import ClaimedError
 from tuner.engine.storage import Storage, StorageError
 from tuner.trial import Pack, Row, Stage, Trial
 
@@ -58,6 +59,8 @@ class Journal:
         try:
             self._sweep.create(_name(number), data)
             self._last = number
+        except ClaimedError as error:
+            raise JournalError(f"{error}. If no other process runs the sweep, try again once it has run out") from error
         except FileExistsError as error:
             raise JournalError(
                 f"entry {number} of {self._sweep.uri} was written by another process: the sweep is running elsewhere"
