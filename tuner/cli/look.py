@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -17,6 +16,8 @@ from tuner.cli.find import find_sweep, newest, tracking_of
 from tuner.cli.handle import handle, is_server, standing
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from tuner.engine.status import Status
     from tuner.engine.sweep import Place
 
@@ -26,7 +27,7 @@ def list_sweeps(storage: StorageUri = None, as_json: Json = False) -> None:
     """List the sweeps in storage, and those that the MLflow server shows, newest first."""
     from tuner.review.terminal import table
 
-    where = place(storage)
+    where, out = place(storage), console(as_json)
     folder = where.storage.local(".")
     if storage and folder and not folder.is_dir():
         raise ValueError(f"there is no storage {where.storage.uri}: check --storage (or CAVIAR_STORAGE)")
@@ -38,23 +39,31 @@ def list_sweeps(storage: StorageUri = None, as_json: Json = False) -> None:
             "trials": sum(status.states.values()),
             "best_val_loss": status.best["val_loss"] if status.best else None,
         }
-        for status in sorted(_statuses(where), key=lambda status: status.created, reverse=True)
+        for status in sorted(_statuses(where, out), key=lambda status: status.created, reverse=True)
     ]
     nothing = f"no sweeps in {where.storage.uri}" + (f" or at {where.tracking}" if is_server(where.tracking) else "")
-    console(as_json).print(table(sweeps) if sweeps else nothing)
+    out.print(table(sweeps) if sweeps else nothing)
     if as_json:
         answer({"sweeps": sweeps})
 
 
-def _statuses(where: Place) -> Iterator[Status]:
+def _statuses(where: Place, out: Console) -> list[Status]:
+    """Of the sweeps in storage, and of those that only the server shows; without the server those in storage count."""
     from tuner.engine.status import read
 
     names = where.storage.names("sweeps")
-    yield from (found for found in (read(where.sweep(name)) for name in names) if found)
-    if is_server(where.tracking):
-        from tuner.engine.tracking import remote_sweeps
+    stored = [found for found in (read(where.sweep(name)) for name in names) if found]
+    if not is_server(where.tracking):
+        return stored
+    from tuner.engine.tracking import remote_sweeps
 
-        yield from (seen.status for seen in remote_sweeps(where.tracking).all() if seen.sweep not in names)
+    try:
+        return [*stored, *(seen.status for seen in remote_sweeps(where.tracking).all() if seen.sweep not in names)]
+    except OSError as error:
+        if not stored:
+            raise
+        out.print(f"only the sweeps in storage: {error}", style="yellow", highlight=False, soft_wrap=True)
+        return stored
 
 
 @app.command()
