@@ -77,6 +77,27 @@ def test_an_unwritable_folder_is_named(tmp_path: Path) -> None:
         Storage(tmp_path / "file").write("x", b"1")
 
 
+def test_a_name_is_synced_with_the_folders_that_hold_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a power cut may take the name from bytes that are safe."""
+    storage, journal, real = Storage(tmp_path), tmp_path / "sweep/journal", os.fsync
+    safe: set[Path] = set()
+
+    def fsync(handle: int) -> None:
+        real(handle)
+        for path in (tmp_path, *tmp_path.rglob("*")):
+            if path.is_dir() and os.path.samestat(os.fstat(handle), path.stat()):
+                safe.update(path.iterdir())
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    storage.create("sweep/journal/created", b"1")
+    assert {tmp_path / "sweep", journal, journal / "created"} <= safe
+    storage.write("sweep/journal/written", b"1")
+    assert journal / "written" in safe
+    with storage.file_to_write("sweep/journal/filled"):
+        pass
+    assert journal / "filled" in safe
+
+
 def test_a_second_writer_of_a_journal_is_refused(storage: Storage) -> None:
     first, second = Journal(storage), Journal(storage)
     assert first.append({"kind": "created", "time": 1.0}) == 1

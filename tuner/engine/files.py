@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -13,18 +14,24 @@ def write(path: Path, data: bytes, *, exclusive: bool) -> None:
     """Writes the file; FileExistsError where it must be new and is not."""
     with temporary(path.parent) as unfinished:
         unfinished.write_bytes(data)
-        sync(unfinished)
-        if exclusive:
-            os.link(unfinished, path)  # unlike a rename, a link fails where the name is taken
-        else:
-            unfinished.replace(path)
+        put(unfinished, path, exclusive=exclusive)
+
+
+def put(unfinished: Path, path: Path, *, exclusive: bool) -> None:
+    """Gives a finished file its name in the same folder, so that both survive a power cut."""
+    _sync(unfinished)
+    if exclusive:
+        os.link(unfinished, path)  # unlike a rename, a link fails where the name is taken
+    else:
+        unfinished.replace(path)
+    _sync_names(path.parent)
 
 
 @contextmanager
 def temporary(folder: Path | None) -> Iterator[Path]:
     """The name of an empty file that is gone after the block."""
     if folder:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
     handle, name = tempfile.mkstemp(prefix=".tmp-", dir=folder)
     os.close(handle)
     try:
@@ -33,8 +40,24 @@ def temporary(folder: Path | None) -> Iterator[Path]:
         Path(name).unlink(missing_ok=True)
 
 
-def sync(path: Path) -> None:
-    """Waits until the file's bytes would survive a power cut."""
+def _make(folder: Path) -> None:
+    """Makes the folder and those above it, as lasting as what comes into them."""
+    if not folder.is_dir():
+        _make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_names(folder.parent)
+
+
+def _sync_names(folder: Path) -> None:
+    """Waits until the names in the folder would survive a power cut, where this can be asked of it."""
+    try:
+        _sync(folder)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EACCES):  # not all file systems sync folders
+            raise
+
+
+def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

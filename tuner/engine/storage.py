@@ -104,8 +104,7 @@ class Storage:
             with files.temporary(final.parent if final else None) as temporary:
                 yield temporary
                 if final:
-                    files.sync(temporary)
-                    temporary.replace(final)
+                    files.put(temporary, final, exclusive=False)
                 else:
                     self.upload(temporary, name)
         except StorageError:
