@@ -68,6 +68,22 @@ def test_a_spec_means_its_newest_sweep_whatever_that_is_called(where: Place) -> 
         find_sweep("letters.yaml", where)
 
 
+def test_without_mlflow_list_shows_what_is_in_storage(
+    where: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    monkeypatch.setattr(sys, "argv", ["caviar", "list"])
+    for code, shown in ((3, ""), (0, "mine   digits  finished")):
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        assert ended.value.code == code
+        assert "nothing answers at http://127.0.0.1:1: start MLflow" in " ".join(f"{said.out} {said.err}".split())
+        assert shown in said.out
+        status = {"sweep": "mine", "name": "digits", "status": "finished", "rungs": []}
+        where.sweep("mine").write("status.json", json.dumps(status).encode())
+
+
 def test_an_id_or_its_beginning_means_one_sweep(where: Place) -> None:
     for text, sweep in (("mine", "mine"), ("m", "mine"), ("digits-20260103", SWEEPS[1][0]), ("digits-l", SWEEPS[3][0])):
         assert find_sweep(text, where) == sweep

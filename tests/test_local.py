@@ -409,6 +409,7 @@ def test_other_machines_need_the_token_and_the_password(tmp_path: Path) -> None:
         said = lan.caviar(head, "up", "--host", HEAD, "--auth")
         assert f"caviar up --join {HEAD}:6379" in said
         refuse_strangers(lan, token.read_text())
+        assert "set MLFLOW_TRACKING_USERNAME" in lan.caviar(head, "list", code=3)
         (tmp_path / "wrong").write_text("0" * 64)
         worker.env["RAY_AUTH_TOKEN_PATH"] = str(tmp_path / "wrong")
         assert "copy ray.token" in lan.caviar(worker, "up", "--join", HEAD, code=3)
