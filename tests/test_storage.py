@@ -114,6 +114,16 @@ def test_a_damaged_entry_is_named(storage: Storage) -> None:
         list(Journal(storage).entries())
 
 
+def test_a_missing_entry_is_named(storage: Storage) -> None:
+    journal = Journal(storage)
+    for _ in range(3):
+        journal.append({"kind": "filler", "time": 1.0})
+    storage.remove("journal/000002.json")
+    with pytest.raises(JournalError, match=r"entry \S+/000002\.json is missing"):
+        list(Journal(storage).entries())
+    assert [number for number, _ in Journal(storage).entries(after=2)] == [3]
+
+
 def _append_until_killed(path: str) -> None:
     journal = Journal(Storage(path))
     list(journal.entries())

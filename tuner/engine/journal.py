@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tuner.engine.exclusive import ClaimedError
@@ -32,17 +32,29 @@ class Journal:
         self._last = 0
 
     def entries(self, after: int = 0) -> Iterator[tuple[int, Entry]]:
-        """Yields (number, entry) of all entries above `after` that are there now, in order."""
-        numbers = sorted(int(name[:-5]) for name in self._sweep.names(FOLDER) if name.endswith(".json"))
-        wanted = [number for number in numbers if number > after]
-        for start in range(0, len(wanted), AT_ONCE):
-            some = wanted[start : start + AT_ONCE]
-            for number, data in zip(some, self._sweep.read_all([_name(number) for number in some]), strict=True):
+        """Yields (number, entry) of all entries above `after` that are there now, in order.
+
+        JournalError where one is missing, for what comes after it was decided with it.
+        """
+        last = max((int(name[:-5]) for name in self._sweep.names(FOLDER) if name.endswith(".json")), default=0)
+        for start in range(after + 1, last + 1, AT_ONCE):
+            some = range(start, min(start + AT_ONCE, last + 1))
+            for number, data in zip(some, self._read_all(some), strict=True):
                 yield number, self._parsed(number, data)
                 self._last = max(self._last, number)
 
     def read(self, number: int) -> Entry:
         return self._parsed(number, self._sweep.read(_name(number)))
+
+    def _read_all(self, numbers: Sequence[int]) -> list[bytes]:
+        """Asks for each by its name: a listing may lack one that was written while it was made."""
+        try:
+            return self._sweep.read_all([_name(number) for number in numbers])
+        except FileNotFoundError as error:
+            missing = [self._sweep.path(_name(one)) for one in numbers if not self._sweep.exists(_name(one))]
+            raise JournalError(
+                f"journal entry {', '.join(missing)} is missing, but later ones are there; restore it from a backup"
+            ) from error
 
     def _parsed(self, number: int, data: bytes) -> Entry:
         try:
