@@ -101,29 +101,37 @@ def extend(
     as_json: Json = False,
 ) -> None:
     """Give a sweep more to do: its trials count, and finished ones may be trained further. Goes on if it had ended."""
-    from tuner.engine.control import Command, Verb
     from tuner.engine.status import ACTIVE
     from tuner.engine.sweep import extend as extend_stored
 
     where, out = place(storage), console(as_json)
     found = handle(name, where)
     status = found.status()
-    command = Command(Verb.EXTEND, _total(trials, status.trials), max_epochs)
-    if command.trials is None and max_epochs is None:
-        raise ValueError("extend needs --trials, --max-epochs, or both")
-    longest = status.rungs[-1][0] if status.rungs else 0
-    if max_epochs is not None and max_epochs < longest:
-        raise ValueError(f"--max-epochs can only grow: trials are trained for up to {longest} epochs, not {max_epochs}")
+    command = _extension(trials, max_epochs, status)
     if status.status in ACTIVE:
         _tell(found, _obeyed(found, command, (), out), out, as_json)
     elif address or isinstance(found, Remote):
-        limits = {"--trials": command.trials, "--max-epochs": max_epochs}
+        limits = {"--trials": command.trials, "--max-epochs": command.max_epochs}
         given = [word for option, new in limits.items() if new is not None for word in (option, str(new))]
         words = ("extend", found.sweep, *given)
         go_on_there(found.sweep, status.name, words, address=address, storage=storage, out=out, as_json=as_json)
     else:
         extend_stored(found.storage, command.trials, command.max_epochs)
         drive(found.sweep, where, out, as_json)
+
+
+def _extension(trials: str | None, max_epochs: int | None, status: Status) -> Command:
+    """The command to extend a sweep that stands at `status`. ValueError where it would get no more to do."""
+    from tuner.engine.control import Command, Verb
+
+    if trials is None and max_epochs is None:
+        raise ValueError("extend needs --trials, --max-epochs, or both")
+    total, longest = _total(trials, status.trials), status.rungs[-1][0] if status.rungs else 0
+    if max_epochs is not None and max_epochs < longest:
+        raise ValueError(f"--max-epochs can only grow: trials are trained for up to {longest} epochs, not {max_epochs}")
+    if (total or status.trials, max_epochs or longest) == (status.trials, longest):
+        raise ValueError(f"the sweep has {status.trials} trials of up to {longest} epochs already: give more of either")
+    return Command(Verb.EXTEND, total, max_epochs)
 
 
 def _total(text: str | None, now: int) -> int | None:
