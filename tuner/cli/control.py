@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.app import Json, StorageUri, SweepName, answer, app, console, place
-from tuner.cli.handle import Handle, Remote, Stored, awaited, handle, standing
+from tuner.cli.awaiting import awaited
+from tuner.cli.handle import Handle, Remote, Stored, handle, standing
 from tuner.cli.logs import Address
 from tuner.cli.run import drive
 from tuner.cli.sending import go_on_there

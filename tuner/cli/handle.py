@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tuner.cli.find import find_sweep
-from tuner.cli.logs import ADDRESS
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from tuner.engine.control import Command
     from tuner.engine.publisher import Published
     from tuner.engine.status import Status
     from tuner.engine.storage import Storage
     from tuner.engine.sweep import Place
     from tuner.engine.tracking.remote import RemoteSweeps, Seen
-
-LOOK_SECONDS = 1.0
 
 
 class Handle(Protocol):
@@ -138,37 +131,3 @@ def standing(found: Status) -> str:
 def is_server(uri: str) -> bool:
     """Whether MLflow is a server, which shows sweeps of other machines, too."""
     return uri.startswith(("http://", "https://"))
-
-
-def awaited(name: str, where: Place, out: Console) -> Handle:
-    """The sweep that `name` means, running or ended; one whose job has only just begun is waited for."""
-    from tuner.engine.status import ACTIVE
-
-    waiting = False
-    while True:
-        try:
-            found = handle(name, where)
-            if found.status().status in ACTIVE or not _is_under_way(found.sweep):
-                return found
-        except ValueError:
-            if not _is_under_way(name):
-                raise
-        if not waiting:
-            out.print(f"{name}: its job has begun; waiting for the sweep to show", highlight=False, markup=False)
-        waiting = True
-        time.sleep(LOOK_SECONDS)
-
-
-def _is_under_way(sweep: str) -> bool:
-    """Whether the cluster that is in use, if any, has a job of that id that has not ended."""
-    address = os.environ.get(ADDRESS)
-    if not address:
-        return False
-    from cluster.dashboard import JobsError
-    from cluster.jobs import Jobs
-
-    try:
-        job = Jobs(address).job(sweep)
-    except (JobsError, ValueError):  # it was not asked for by the user: what can be seen without it has to do
-        return False
-    return job is not None and not job.state.ended
