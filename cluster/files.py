@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
+import stat
 import tempfile
 from pathlib import Path
 
@@ -29,17 +31,31 @@ def link(home: Path, files: str) -> None:
 
 
 def keep_logs(home: Path, files: str) -> None:
-    """Moves the logs of the ended Ray into the home, in place of earlier ones, and removes its folder."""
+    """Moves the logs of the ended Ray into the home, in place of earlier ones, and removes its folder.
+
+    Whatever a record says, nothing is touched but folders that `make` can have made.
+    """
+    folder = Path(files).parent
+    if not _is_made(folder):
+        return
     kept, session = logs(home) / "ray", Path(files) / "session_latest" / "logs"
     with contextlib.suppress(OSError):  # a full disk keeps nobody from ending a cluster
-        if session.is_dir():
-            source = session.resolve()
+        source = session.resolve()
+        if source.is_dir() and source.is_relative_to(folder.resolve()):
             _remove(kept)
             shutil.move(source, kept)
             kept.chmod(0o700)
-    folder = Path(files).parent
-    if folder.name.startswith(PREFIX):  # whatever a record says, nothing else is removed
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_made(folder: Path) -> bool:
+    """Whether it is this user's, and where and called as `make` has it."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    named = folder.name.startswith(PREFIX) and folder.parent == Path(tempfile.gettempdir())
+    return named and stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
 def _remove(path: Path) -> None:

@@ -14,7 +14,7 @@ from cluster.addresses import demand_free, is_loopback
 from cluster.database import shown
 from cluster.ending import all_or_nothing, end_recorded
 from cluster.processes import Service, new_mark
-from cluster.record import Record, answers, head_file, read, worker_file
+from cluster.record import Record, answers, demand_no_other_head, demand_own, head_file, read, worker_file
 from cluster.server import Admin
 from cluster.starting import dashboard_answers, mlflow_answers, wait
 
@@ -35,25 +35,25 @@ class Head:
     cpus: int | None = None
 
 
-def environment(home: Path) -> dict[str, str]:
+def environment(home: Path, *, shared: bool = False) -> dict[str, str]:
     """What a command needs in its environment to use the cluster that is up; {} if none is."""
-    record = head(home)
+    record = head(home, shared=shared)
     return _environment(record) if record else {}
 
 
-def head(home: Path) -> Record | None:
-    """The head of this home, if it is up: on this machine, or on one with which the home is shared."""
-    return _up(head_file(home))
+def head(home: Path, *, shared: bool = False) -> Record | None:
+    """The head of this home, if it is up: on this machine, or on another one that has the home, too.
+
+    `shared`: the user says so. Else the home may have come with a stranger's files.
+    """
+    record = read(head_file(home))
+    return record if record and record.is_up(home, shared=shared) else None
 
 
 def worker(home: Path) -> Record | None:
     """What this machine is as a worker, if it is one."""
-    return _up(worker_file(home))
-
-
-def _up(file: Path) -> Record | None:
-    record = read(file)
-    return record if record and record.is_up() else None
+    record = read(worker_file(home))
+    return record if record and record.is_up(home) else None
 
 
 def up(plan: Head, prepare: Callable[[], None]) -> Record:
@@ -63,7 +63,9 @@ def up(plan: Head, prepare: Callable[[], None]) -> Record:
     it, is ended first: it may hold the ports. ValueError before anything is started; StartError after all that was
     started is ended.
     """
+    demand_own(plan.home)
     end_recorded(head_file(plan.home))
+    demand_no_other_head(plan.home)
     ports = {"--ray-port": plan.ray_port, "--dashboard-port": plan.dashboard_port, "--mlflow-port": plan.mlflow_port}
     demand_free(plan.address, ports)
     record = Record(
@@ -105,6 +107,7 @@ def join(home: Path, address: str, token: Mapping[str, str], cpus: int | None) -
             f"nothing answers at {address}: on the head, `caviar up --host {host} --auth` must say that it is up, and "
             f"no firewall may be between it and this machine (port {port}, and all that Ray chooses)"
         )
+    demand_own(home)
     _check_token(address, env, token)
     end_recorded(worker_file(home))
     path = token.get("RAY_AUTH_TOKEN_PATH")

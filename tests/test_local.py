@@ -259,16 +259,68 @@ def test_a_record_of_another_time_harms_nobody(tmp_path: Path) -> None:
 
 
 def test_the_head_of_a_shared_home_is_seen_from_other_machines(tmp_path: Path) -> None:
+    token = str(tmp_path / "ray.token")
     with socket.create_server(("127.0.0.1", 0)) as server:
-        there = Record("a mark", "another-machine", f"127.0.0.1:{server.getsockname()[1]}", "/nowhere/ray")
+        ray = f"127.0.0.1:{server.getsockname()[1]}"
+        there = Record("a mark", "another-machine", ray, "/nowhere/ray", token)
         write(head_file(tmp_path), there)
-        assert local.environment(tmp_path) == {}, "its loopback is not ours"
+        assert local.environment(tmp_path, shared=True) == {}, "its loopback is not ours"
     with socket.create_server((outward_address(), 0)) as server:
         address = "{}:{}".format(*server.getsockname())
         write(head_file(tmp_path), replace(there, ray=address))
-        assert local.environment(tmp_path)["RAY_ADDRESS"] == address
+        assert local.environment(tmp_path, shared=True)["RAY_ADDRESS"] == address
+        said = new_home(tmp_path, CAVIAR_HOME=str(tmp_path)).caviar("up").stdout
+        assert address in said
     assert local.down(tmp_path) == {}
     assert head_file(tmp_path).exists(), "only that machine knows what runs there"
+
+
+def test_the_record_in_a_cloned_repository_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the token's file, any that it names, and the password for MLflow would go to its author."""
+    home = tmp_path / ".caviar"
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server((outward_address(), 0)) as server:
+        address = "{}:{}".format(*server.getsockname())
+        token = str(home / "ray.token")
+        found = Record("a mark", "another-machine", address, "/nowhere/ray", token, mlflow="http://evil.example")
+        for record in (found, replace(found, machine=socket.gethostname(), pids={"Ray head": os.getpid()})):
+            write(head_file(home), record)
+            monkeypatch.setattr(os, "environ", {})
+            use_the_cluster_that_is_up()
+            assert os.environ == {}
+        write(head_file(home), replace(found, token=str(tmp_path / "elsewhere")))
+        assert local.environment(home, shared=True) == {}, "the token's file lies elsewhere"
+        assert f"{address}: `caviar down` there" in new_home(tmp_path).caviar("up", code=2).stderr
+
+
+def test_a_record_that_others_could_write_is_not_read(tmp_path: Path) -> None:
+    file = head_file(tmp_path)
+    record = Record("a mark", socket.gethostname(), "127.0.0.1:6379", "/nowhere/ray")
+    write(file, record)
+    assert read(file) == record
+    for path, mode in ((file, 0o620), (file, 0o602), (tmp_path, 0o777)):
+        before = path.stat().st_mode
+        path.chmod(mode)
+        assert read(file) is None, oct(mode)
+        path.chmod(before)
+    os.chown(file, 12345, -1)
+    assert read(file) is None
+    for mark in (None, ""):  # every process without a mark would have it, and be ended
+        write(file, replace(record, mark=mark))  # type: ignore[arg-type]
+        assert read(file) is None
+
+
+def test_down_removes_no_folder_but_what_up_has_made(tmp_path: Path) -> None:
+    made, other, precious = Path(files.make()), tmp_path / "caviar-mine/ray", tmp_path / "precious"
+    precious.mkdir()
+    for ray in (made, other):
+        (ray / "session_latest").mkdir(parents=True)
+        (ray / "session_latest/logs").symlink_to(precious)
+        write(head_file(tmp_path), Record("a mark", socket.gethostname(), "127.0.0.1:6379", str(ray)))
+        local.down(tmp_path)
+    assert not made.parent.exists()
+    assert other.exists()
+    assert precious.exists()
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,11 @@ def own_home() -> Path:
     return Path(os.environ.get("CAVIAR_HOME", ".caviar")).absolute()
 
 
+def home_is_named() -> bool:
+    """Whether the user says which home is meant: one in the current folder may have come with a stranger's files."""
+    return bool(os.environ.get("CAVIAR_HOME"))
+
+
 def use_the_cluster_that_is_up() -> None:
     """Makes what `caviar up` started the default of all commands; what the user set wins.
 
@@ -107,7 +112,7 @@ def use_the_cluster_that_is_up() -> None:
     """
     from cluster.local import environment
 
-    found = environment(own_home())
+    found = environment(own_home(), shared=home_is_named())
     elsewhere = {"RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"} & set(os.environ)
     for name, value in found.items():
         if not (elsewhere and name.startswith("RAY_")):

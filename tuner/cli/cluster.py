@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tuner.cli.app import Json, StorageUri, answer, app, console, own_home
+from tuner.cli.app import Json, StorageUri, answer, app, console, home_is_named, own_home
 
 RAY_PORT, DASHBOARD_PORT, MLFLOW_PORT = 6379, 8265, 5000
 JOINING = ("join", "cpus", "as_json")
@@ -87,7 +87,7 @@ def _up(home: Path, host: str, settings: dict[str, Any], database: str | None, *
     from tuner.cli.steps import next_steps
     from tuner.engine.tracking import embedded_uri, prepare
 
-    record, out = local.head(home), console(as_json)
+    record, out = local.head(home, shared=home_is_named()), console(as_json)
     began = record is None
     if record is None:
         address = bound_address(host)
@@ -107,7 +107,7 @@ def _up(home: Path, host: str, settings: dict[str, Any], database: str | None, *
     )
     if as_json:
         shown = {name: getattr(record, name) for name in ("ray", "dashboard", "mlflow", "token", "database", "machine")}
-        answer({"started": began, **shown, "environment": local.environment(home)})
+        answer({"started": began, **shown, "environment": local.environment(home, shared=home_is_named())})
 
 
 def _join(home: Path, head: str, cpus: int | None, *, as_json: bool) -> None:
@@ -143,7 +143,7 @@ def down(as_json: Json = False) -> None:
     with locked(home / "cluster.lock"):
         with out.status("jobs end and write down where they stand; this can take a minute"):
             ended = local.down(home)
-        elsewhere = local.head(home)
+        elsewhere = local.head(home, shared=home_is_named())
     for name, count in ended.items():
         out.print(f"ended {name} ({count} {'process' if count == 1 else 'processes'})", highlight=False)
     if not ended:

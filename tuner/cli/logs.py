@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.cli.app import INTERRUPTED, Json, SweepName, answer, app, fail, own_home
+from tuner.cli.app import INTERRUPTED, Json, SweepName, answer, app, fail, home_is_named, own_home
 
 if TYPE_CHECKING:
     from cluster.job import Job
@@ -60,7 +60,7 @@ def named(address: str | None) -> str:
     from cluster.addresses import same_server
     from cluster.local import environment
 
-    up = environment(own_home()) if address else {}
+    up = environment(own_home(), shared=home_is_named()) if address else {}
     if up and address and same_server(address, up[ADDRESS]):
         return up[ADDRESS]
     if up and os.environ.get("RAY_AUTH_TOKEN_PATH") == up.get("RAY_AUTH_TOKEN_PATH"):
