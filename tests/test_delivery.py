@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -154,5 +156,34 @@ def test_a_folder_that_others_can_write_in_is_refused(
     own = delivery.own_folder()
     assert own.stat().st_mode & 0o777 == 0o700
     own.chmod(0o777)
-    with pytest.raises(StorageError, match=re.escape(f"{own} must be a folder that only its user can write in")):
+    with pytest.raises(delivery.HostError, match=rf"{re.escape(str(own))} on \S+ must be a folder that only its user"):
         delivery.own_folder()
+
+
+def test_a_host_that_cannot_keep_the_data_loses_the_pack_and_says_so(
+    ray_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no outcome of the pack, which may be trained elsewhere: nothing is left in the sweep's folder."""
+    from tuner.engine import delivery
+    from tuner.engine.pack import PackTrainable
+
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
+    sweep, where = tmp_path / "sweep", delivery.source(str(tmp_path / "nowhere"), "d" * 32)
+    config = {"sweep": str(sweep), "entry": 2, "pack": 1, **where}
+    worker = SimpleNamespace(config=config, _rows=PackTrainable._train(config))
+    told = rf"{re.escape(socket.gethostname())} .*cannot keep a copy in {tmp_path}/file.*Not a directory.*TMPDIR"
+    with pytest.raises(delivery.HostError, match=told):
+        PackTrainable.step(worker)  # type: ignore[arg-type]
+    assert not sweep.exists()
+
+
+def test_data_that_are_gone_where_the_sweep_is_driven_are_no_fault_of_a_host(
+    ray_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tuner.engine import delivery
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    where = delivery.source(str(tmp_path / "nowhere"), "d" * 32)
+    with pytest.raises(StorageError, match=rf"cannot be read where it is driven, in {tmp_path}/nowhere"):
+        delivery.at_hand(**where)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import stat
 import tempfile
 import time
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import ray
 from numpy.typing import NDArray
+from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from models.columns import DataError
@@ -23,6 +25,10 @@ from tuner.engine.storage import StorageError
 
 CHUNK_BYTES = 32 * 2**20  # what one delivery holds in memory, twice
 KEEP_SECONDS = 7 * 86400.0  # for so long after its last use a host keeps a snapshot
+
+
+class HostError(RuntimeError):
+    """This host cannot train the sweep's packs, though others may; the message names it and the next step."""
 
 
 def source(snapshots: str, digest: str) -> dict[str, str]:
@@ -35,31 +41,44 @@ def at_hand(snapshots: str, digest: str, node: str) -> str:
     """A folder of this host that has the snapshot: the driver's where it is seen here, else this user's own.
 
     Nothing is sent before a worker asks; the first of a host does, the others wait and map the same files.
+    HostError where this host cannot keep it; StorageError where the driver's machine cannot read it.
     """
     try:
         Snapshot.open(Path(snapshots) / digest)
     except DataError:
-        folder = own_folder()
-        try:
-            archive.receive(folder, digest, lambda arriving: _bring(f"{snapshots}/{digest}", node, arriving))
-        except OSError as error:
-            raise StorageError(
-                f"a host without the sweep's data keeps a copy, and {folder} cannot hold it: {error}. Make space "
-                "there, or start Ray on that host with another TMPDIR"
-            ) from error
-        os.utime(folder / digest)
-        _forget_old(folder)
-        return str(folder)
+        return _received(snapshots, digest, node)
     return snapshots
 
 
+def _received(snapshots: str, digest: str, node: str) -> str:
+    folder = Path(tempfile.gettempdir())
+    try:
+        folder = own_folder()
+        archive.receive(folder, digest, lambda arriving: _bring(f"{snapshots}/{digest}", node, arriving))
+        os.utime(folder / digest)
+        _forget_old(folder)
+    except RayTaskError as error:  # which is an OSError, too, if the task's was one
+        raise StorageError(
+            f"the sweep's data cannot be read where it is driven, in {snapshots}/{digest}: {error.cause}"
+        ) from error
+    except OSError as error:
+        raise HostError(
+            f"{socket.gethostname()} does not see the sweep's data, and cannot keep a copy in {folder}: {error}. Make "
+            "space there, or start Ray on that host with another TMPDIR"
+        ) from error
+    return str(folder)
+
+
 def own_folder() -> Path:
-    """This user's folder for snapshots on this host; nobody else can write in it. StorageError if somebody could."""
+    """This user's folder for snapshots on this host; nobody else can write in it. HostError if somebody could."""
     folder = Path(tempfile.gettempdir()) / f"caviar-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise StorageError(f"{folder} must be a folder that only its user can write in: remove it, or set TMPDIR")
+        raise HostError(
+            f"{folder} on {socket.gethostname()} must be a folder that only its user can write in: remove it, or "
+            "start Ray on that host with another TMPDIR"
+        )
     return folder
 
 

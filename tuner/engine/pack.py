@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import ray
 from ray import tune
 
-from tuner.engine import history
+from tuner.engine import delivery, history
 from tuner.engine.journal import rows_to_json
 from tuner.engine.storage import Storage
 from tuner.trial import Row
@@ -30,7 +31,10 @@ class PackTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Trains for about STEP_SECONDS. A pack that ends leaves its result in storage, an error likewise."""
+        """Trains for about STEP_SECONDS. A pack that ends leaves its result in storage, an error likewise.
+
+        HostError where this host is at fault: for Tune the worker is lost, and the pack is handed out again.
+        """
         began = time.monotonic()
         rows: list[Row] = []
         try:
@@ -38,6 +42,9 @@ class PackTrainable(tune.Trainable):
                 rows += found
                 if time.monotonic() - began > STEP_SECONDS:
                     return {"done": False, "progress": json.dumps(rows_to_json(rows))}
+        except delivery.HostError as error:
+            print(error, file=sys.stderr, flush=True)  # in Ray's log of this worker
+            raise
         except Exception as error:  # the same pack would fail again: an outcome, nothing for Tune to retry
             history.give_up(Storage(self.config["sweep"]), self.config["pack"], error)
         return {"done": True, "progress": "[]"}
@@ -47,7 +54,6 @@ class PackTrainable(tune.Trainable):
         """Trains the pack to its end and leaves its result; whatever can fail, fails in here."""
         if LEAVE in config:
             ray.actor.exit_actor()  # type: ignore[no-untyped-call]
-        from tuner.engine import delivery
         from tuner.engine.work import PackRun  # needs torch, which the driver must not wait for
 
         snapshots = delivery.at_hand(config["snapshots"], config["digest"], config["node"])
