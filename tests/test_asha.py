@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuner.search.asha import Asha
-from tuner.search.halving import NoStopping, SuccessiveHalving
+from tuner.search.asha import asha
 from tuner.search.ranking import CHUNK, Ranking
 from tuner.search.rungs import ladder
 from tuner.search.stopping import RULES, StoppingRule, make
+from tuner.search.synchronous import no_stopping, successive_halving
 from tuner.trial import Promotion
 
 Event = tuple[int, int, float] | Promotion  # a report (trial, rung, loss), or a promotion
@@ -99,8 +99,8 @@ def test_asha_agrees_with_brute_force_on_1000_random_histories() -> None:
     for seed in range(1000):
         rng = random.Random(seed)
         eta, trials, most = rng.choice([2, 3, 4]), rng.randint(1, 40), rng.choice([1, 9, 20])
-        events = simulate(Asha(1, most, eta), trials, random_loss(rng), rng)
-        rule, closed_at = Asha(1, most, eta), rng.randint(0, len(events))
+        events = simulate(asha(1, most, eta), trials, random_loss(rng), rng)
+        rule, closed_at = asha(1, most, eta), rng.randint(0, len(events))
         for i, event in enumerate([*events, None]):
             known = trials if i >= closed_at else None
             if known:
@@ -128,14 +128,14 @@ def test_successive_halving_does_not_depend_on_the_order_of_results() -> None:
     for seed in range(200):
         trials, loss = random.Random(seed).randint(1, 40), random_loss(random.Random(seed))
         histories = [
-            simulate(SuccessiveHalving(1, 9, 3), trials, loss, random.Random(f"{seed}/{order}")) for order in range(4)
+            simulate(successive_halving(1, 9, 3), trials, loss, random.Random(f"{seed}/{order}")) for order in range(4)
         ]
         promotions = [{(e.trial, e.rung) for e in h if isinstance(e, Promotion)} for h in histories]
         assert promotions.count(promotions[0]) == 4
 
 
 def test_successive_halving_waits_for_a_full_rung_and_promotes_its_best() -> None:
-    rule = SuccessiveHalving(1, 4, 2)
+    rule = successive_halving(1, 4, 2)
     for trial, loss in enumerate([3.0, 1.0, 2.0, nan]):
         rule.report(trial, 0, loss)
     assert rule.promotable() == []  # more might be drawn
@@ -175,7 +175,7 @@ losses = st.one_of(st.floats(allow_nan=True, allow_infinity=True), st.sampled_fr
 @settings(deadline=None)
 @given(values=st.lists(losses, max_size=40), eta=st.integers(2, 5), cut=st.none() | st.integers(0, 5))
 def test_what_holds_at_every_rung(values: list[float], eta: int, cut: int | None) -> None:
-    rule = Asha(1, eta, eta)
+    rule = asha(1, eta, eta)
     for trial, loss in enumerate(values):
         rule.report(trial, 0, loss)
     everyone = rule.promotable()
@@ -193,7 +193,7 @@ def test_what_holds_at_every_rung(values: list[float], eta: int, cut: int | None
 
 
 def test_a_promotion_not_acted_on_is_withdrawn_when_better_trials_come() -> None:
-    rule = Asha(1, 3, 3)
+    rule = asha(1, 3, 3)
     for trial, loss in enumerate([0.5, 0.6, 0.7]):
         rule.report(trial, 0, loss)
     assert [p.trial for p in rule.promotable()] == [0]
@@ -202,14 +202,14 @@ def test_a_promotion_not_acted_on_is_withdrawn_when_better_trials_come() -> None
 
 
 def test_equal_losses_go_by_trial_number_and_not_by_arrival() -> None:
-    rule = Asha(1, 3, 3)
+    rule = asha(1, 3, 3)
     for trial in (2, 1, 0):
         rule.report(trial, 0, 1.0)
     assert [p.trial for p in rule.promotable()] == [0]
 
 
 def test_verdicts_name_rank_size_and_cut() -> None:
-    rule = Asha(1, 9, 3)
+    rule = asha(1, 9, 3)
     for trial, loss in enumerate([0.3, 0.1, 0.2, nan, 0.5, 0.4]):
         rule.report(trial, 0, loss)
     assert rule.verdict(1) == "rank 1 of 6 at rung 0 (1 epoch): within the best 2 that go on"
@@ -225,7 +225,7 @@ def test_verdicts_name_rank_size_and_cut() -> None:
 
 
 def test_no_stopping_trains_everybody_to_the_end() -> None:
-    rule = NoStopping(27)
+    rule = no_stopping(27)
     assert rule.rungs == (27,)
     rule.close(2)
     rule.report(0, 0, 0.5)
@@ -255,7 +255,7 @@ def test_an_unknown_rule_is_refused_with_the_known_names() -> None:
 
 
 def test_calls_that_cannot_be_are_refused() -> None:
-    rule = Asha(1, 9, 3)
+    rule = asha(1, 9, 3)
     rule.report(0, 0, 0.5)
     rule.report(1, 0, nan)
     with pytest.raises(ValueError, match="already reported"):
@@ -287,7 +287,7 @@ def test_a_ranking_over_many_chunks_is_a_sorted_list() -> None:
 
 def seconds_a_decision(trials: int) -> float:
     """Least time of a report with the decision after it, over batches of 500, with `trials` at the lowest rung."""
-    rng, rule = random.Random(0), Asha(1, 81, 3)
+    rng, rule = random.Random(0), asha(1, 81, 3)
     best = inf
     for start in range(0, trials, 500):
         begin = perf_counter()

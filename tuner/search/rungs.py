@@ -1,12 +1,11 @@
-"""The ladder of rungs on which every stopping rule stands: who was reported where, and who went on."""
+"""The rungs at which trials are compared: their epochs, and who was reported at one and went on from it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import inf, isfinite
 
 from tuner.search.ranking import Ranking
-from tuner.trial import Promotion
 
 
 def ladder(min_epochs: int, max_epochs: int, reduction: int) -> tuple[int, ...]:
@@ -79,96 +78,3 @@ class Rung:
             if rank > cut:
                 return
             yield trial, rank
-
-
-class Rungs:
-    """All rungs of a search, and how many trials are still on their way to each."""
-
-    def __init__(self, epochs: tuple[int, ...]) -> None:
-        self.epochs = epochs
-        self.rungs = [Rung(e) for e in epochs]
-        self.trials: int | None = None  # how many the search draws altogether, once that is known
-
-    def extend(self, epochs: tuple[int, ...]) -> None:
-        """Takes up draws again, and adds the rungs of `epochs` that there are not yet."""
-        self.trials = None
-        self.rungs += [Rung(e) for e in epochs[len(self.epochs) :]]
-        self.epochs = epochs
-
-    def report(self, trial: int, rung: int, loss: float) -> None:
-        """Enters the loss of `trial` at `rung`, to which it must have been promoted."""
-        if not 0 <= rung < len(self.rungs):
-            raise ValueError(
-                f"there is no rung {rung}; the rungs are 0 to {len(self.rungs) - 1}, at epochs {self.epochs}"
-            )
-        if rung > 0 and trial not in self.rungs[rung - 1].promoted:
-            raise ValueError(f"trial {trial} was reported at rung {rung} but never promoted from rung {rung - 1}")
-        self.rungs[rung].report(trial, loss)
-
-    def promote(self, promotion: Promotion) -> None:
-        """Lets a trial go on from its rung; the last rung has no next one."""
-        if not 0 <= promotion.rung < len(self.rungs) - 1:
-            raise ValueError(
-                f"nothing is promoted from rung {promotion.rung}: the rungs are 0 to {len(self.rungs) - 1}"
-            )
-        self.rungs[promotion.rung].promote(promotion.trial)
-
-    def expected(self, rung: int) -> int | None:
-        """How many reports `rung` gets if nobody else is promoted to it; None while draws go on."""
-        return self.trials if rung == 0 else len(self.rungs[rung - 1].promoted)
-
-    def idle(self) -> bool:
-        """Whether nothing is on its way: no draw is left and every promoted trial was reported."""
-        return all(self.expected(k) == len(rung.losses) for k, rung in enumerate(self.rungs))
-
-    def candidates(self, cuts: Sequence[int], why: str) -> Iterator[Promotion]:
-        """Who goes on if rung k lets its best `cuts[k]` go on: highest rung first, within a rung best first."""
-        found = False
-        for k in reversed(range(len(self.rungs) - 1)):
-            rung = self.rungs[k]
-            for trial, rank in rung.within(cuts[k]):
-                found = True
-                yield Promotion(trial, k, f"{self._place(rank, k)}: within the best {cuts[k]} {why}")
-        if not found and (last_resort := self._last_resort()):
-            yield last_resort
-
-    def _last_resort(self) -> Promotion | None:
-        """The promotion that keeps a search from ending with nobody trained to the last epoch.
-
-        A rung of fewer trials than the reduction promotes nobody, and all that went on may diverge. So once the
-        search is idle without a finite loss at the last rung, the best trial that waits at the highest rung goes on.
-        """
-        if not self.idle() or any(loss < inf for loss in self.rungs[-1].losses.values()):
-            return None
-        for k in reversed(range(len(self.rungs) - 1)):
-            for trial in self.rungs[k].waiting():
-                place = self._place(self.rungs[k].rank(trial), k)
-                last = _epochs(self.epochs[-1])
-                return Promotion(trial, k, f"{place}: best of those left, as no trial has reached {last} undiverged")
-        return None
-
-    def verdict(self, trial: int, cuts: Sequence[int]) -> str:
-        """Why `trial` stands where it stands, given how many each rung lets go on at present."""
-        reached = [k for k, rung in enumerate(self.rungs) if trial in rung.losses]
-        if not reached:
-            return f"not yet evaluated: rung 0 is at {_epochs(self.epochs[0])}"
-        k = reached[-1]
-        rung = self.rungs[k]
-        if rung.losses[trial] == inf:
-            return f"diverged on the way to rung {k} ({_epochs(rung.epochs)}): its loss was not finite"
-        rank = rung.rank(trial)
-        place = self._place(rank, k)
-        if k == len(self.rungs) - 1:
-            return f"{place}: fully trained"
-        if trial in rung.promoted:
-            return f"{place}: promoted to rung {k + 1} ({_epochs(self.epochs[k + 1])})"
-        if cuts[k] == 0:
-            return f"{place}: no trial of this rung may go on yet"
-        return f"{place}: {'within' if rank <= cuts[k] else 'outside'} the best {cuts[k]} that go on"
-
-    def _place(self, rank: int, k: int) -> str:
-        return f"rank {rank} of {len(self.rungs[k].losses)} at rung {k} ({_epochs(self.epochs[k])})"
-
-
-def _epochs(count: int) -> str:
-    return f"{count} epoch{'s' if count != 1 else ''}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from tuner.search.asha import Asha
-from tuner.search.halving import NoStopping, SuccessiveHalving
+from tuner.search.asha import asha
+from tuner.search.synchronous import no_stopping, successive_halving
 from tuner.trial import Promotion
 
 
@@ -49,9 +49,9 @@ class StoppingRule(Protocol):
 
 
 RULES: Mapping[str, Callable[[int, int, int], StoppingRule]] = {
-    "asha": Asha,
-    "successive_halving": SuccessiveHalving,
-    "none": lambda _min_epochs, max_epochs, _reduction: NoStopping(max_epochs),
+    "asha": asha,
+    "successive_halving": successive_halving,
+    "none": lambda _min_epochs, max_epochs, _reduction: no_stopping(max_epochs),
 }
 
 
