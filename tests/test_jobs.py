@@ -127,7 +127,7 @@ def story(head: Head, laptop: Home) -> Story:
         interrupted = watching.wait(30), str(watching.communicate()[1])
         wait_for(lambda: any((storage / "sweeps/story/journal").glob("00000[4-9].json")))
         driver("story").kill()
-        again = laptop.caviar(*send, "--follow")
+        again = laptop.caviar(*send, "--follow", "--set", "search.trials=61")
         followed = first + following.stdout.read()
     return Story(answered, attached, interrupted, followed, again, laptop.caviar("logs", "story").stdout)
 
@@ -151,6 +151,7 @@ def test_an_interrupt_ends_the_following_and_not_the_sweep(story: Story) -> None
 
 def test_a_killed_driver_is_followed_by_another_that_goes_on(story: Story, head: Head) -> None:
     assert "sweep story: goes on" in story.again.stdout
+    assert "another spec" in story.again.stdout
     assert "leaderboard  60 trials" in story.again.stdout
     entries = [
         json.loads(file.read_text()) for file in sorted((head.folder / "storage/sweeps/story/journal").iterdir())
@@ -233,20 +234,26 @@ import sys, time
 from pathlib import Path
 from cluster.job import Command
 from cluster.jobs import Jobs
+from tuner.cli.submit import labels_that_count
 jobs, folder = Jobs(sys.argv[1]), Path(sys.argv[2])
-jobs.submit("quick", Command(["false"], folder))
+for name, code in (("quick", "1"), ("wrong", "2")):
+    jobs.submit(name, Command(["sh", "-c", f"exit {code}"], folder, labels={"job": name}))
 while not jobs.job("quick").state.ended:
     time.sleep(0.05)
 print(jobs.submit("quick", Command(["sleep", "3"], folder)).outcome, jobs.follow("quick", lambda _: None).state)
+print(jobs.job("wrong").state, labels_that_count(jobs, "wrong"))
 """
 
 
 def test_an_id_that_has_just_failed_can_be_used_at_once(head: Head, laptop: Home, tmp_path: Path) -> None:
-    """Where Ray still watches over the failed job, it takes the new one for dead, too."""
+    """Where Ray still watches over the failed job, it takes the new one for dead, too.
+
+    Of one that found its input bad, nothing counts: it has not begun a sweep.
+    """
     (tmp_path / "file").touch()
     command = [sys.executable, "-c", AT_ONCE, head.address, str(tmp_path)]
     done = subprocess.run(command, check=False, env=laptop.env, capture_output=True, text=True, timeout=120)
-    assert done.stdout.strip() == "goes on SUCCEEDED", done.stderr
+    assert done.stdout.splitlines() == ["goes on SUCCEEDED", "FAILED {}"], done.stderr
 
 
 NOWHERE = "http://127.0.0.1:1"  # where nobody listens: whoever got so far would fail with 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -70,9 +71,16 @@ def _sent(spec: Spec, sweep: str, address: str, storage: str | None, *, ship: bo
     with packed(spec, ship_packages=ship) as shipment:
         from cluster.jobs import Jobs
 
-        words = (*PROGRAM, "run", "spec.yaml", "--id", sweep, "--go-on")
-        command, jobs = Command(words, shipment.folder, shipment.packages, variables, _labels(spec)), Jobs(address)
-        return jobs, sent(jobs, sweep, command)
+        words, jobs = (*PROGRAM, "run", "spec.yaml", "--id", sweep, "--go-on"), Jobs(address)
+        labels = {**_labels(spec), **labels_that_count(jobs, sweep)}
+        return jobs, sent(jobs, sweep, Command(words, shipment.folder, shipment.packages, variables, labels))
+
+
+def labels_that_count(jobs: Jobs, sweep: str) -> Mapping[str, str]:
+    """What a job that has ended told about the sweep that it began, which goes on with its own spec; {} if none did."""
+    job = jobs.job(sweep)
+    began = job and job.state.ended and job.exit_code != BAD_INPUT and jobs.log(sweep)
+    return job.labels if job and began else {}
 
 
 def _labels(spec: Spec) -> dict[str, str]:
