@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from cluster import files, nodes, probe, server
+from cluster import files, logins, nodes, probe, server
 from cluster.addresses import demand_free, is_loopback
 from cluster.database import shown
 from cluster.ending import all_or_nothing, end_recorded
 from cluster.processes import Service, new_mark
 from cluster.record import Record, answers, demand_no_other_head, demand_own, head_file, read, worker_file
-from cluster.server import Admin
+from cluster.server import Login
 from cluster.starting import dashboard_answers, mlflow_answers, wait
 
 
@@ -31,7 +31,7 @@ class Head:
     token: Path
     database: str = field(repr=False)
     storage: str | None = None
-    admin: Admin | None = None
+    admin: Login | None = None
     cpus: int | None = None
 
 
@@ -81,7 +81,8 @@ def up(plan: Head, prepare: Callable[[], None]) -> Record:
         auth=plan.admin is not None,
     )
     with all_or_nothing(head_file(plan.home), record) as run:
-        ray = run(_ray_head(plan, record))
+        jobs = logins.new()
+        ray = run(_ray_head(plan, record, jobs))
         prepare()
         mlflow = run(_mlflow(plan))
         questions = {
@@ -89,6 +90,9 @@ def up(plan: Head, prepare: Callable[[], None]) -> Record:
             "MLflow": partial(mlflow_answers, str(record.mlflow), plan.admin),
         }
         wait([ray, mlflow], questions)
+        if plan.admin:
+            known = partial(logins.admitted, str(record.mlflow), plan.admin, jobs)
+            wait([ray, mlflow], {"MLflow, asked to know who jobs are,": known})
     return record
 
 
@@ -136,10 +140,10 @@ def down(home: Path) -> dict[str, int]:
     return {**end_recorded(worker_file(home)), **end_recorded(head_file(home))}
 
 
-def _ray_head(plan: Head, record: Record) -> Service:
+def _ray_head(plan: Head, record: Record, jobs: Login) -> Service:
     given = {**nodes.clean(os.environ), **_environment(record), "CAVIAR_HOME": str(plan.home)}
     del given["RAY_ADDRESS"]  # this is where the address begins
-    env = {**given, **(plan.admin.environment() if plan.admin else {})}
+    env = {**given, **(jobs.environment() if plan.admin else {})}
     node = nodes.Node(_name(record), record.files, plan.cpus)
     return nodes.head(plan.address, (plan.ray_port, plan.dashboard_port), node, env)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import contextlib
 import json
 import subprocess
 import urllib.error
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.processes import ticks
-from cluster.server import Admin
+from cluster.server import Login
 
 SECONDS = 150.0
 ANSWER_SECONDS = 5.0
@@ -59,16 +59,14 @@ def wait(started: list[Started], questions: Mapping[str, Question]) -> None:
 
 def dashboard_answers(url: str, token: str) -> bool:
     """Whether the head lives and would take a job."""
-    status, body = _get(f"{url}/nodes?view=summary", f"Bearer {token}")
+    status, body = ask(f"{url}/nodes?view=summary", token)
     nodes = body.get("data", {}).get("summary", []) if status == HTTPStatus.OK else []
     return any(node.get("raylet", {}).get("state") == "ALIVE" for node in nodes)
 
 
-def mlflow_answers(url: str, admin: Admin | None) -> bool:
+def mlflow_answers(url: str, admin: Login | None) -> bool:
     """Whether experiments are listed. StartError if `admin` is not let in."""
-    login = f"{admin.name}:{admin.password}" if admin else ""
-    header = f"Basic {base64.b64encode(login.encode()).decode()}" if admin else None
-    status, _ = _get(f"{url}/api/2.0/mlflow/experiments/search?max_results=1", header)
+    status, _ = ask(f"{url}/api/2.0/mlflow/experiments/search?max_results=1", admin)
     if status == HTTPStatus.UNAUTHORIZED and admin:
         raise StartError(
             f"MLflow knows its user {admin.name!r} by another password than MLFLOW_AUTH_ADMIN_PASSWORD: it keeps that "
@@ -77,14 +75,19 @@ def mlflow_answers(url: str, admin: Admin | None) -> bool:
     return status == HTTPStatus.OK
 
 
-def _get(url: str, authorization: str | None) -> tuple[int, dict[str, Any]]:
-    """Status and JSON of an answer; 0 if there is none yet."""
-    request = urllib.request.Request(url, headers={"Authorization": authorization} if authorization else {})  # noqa: S310
+def ask(url: str, who: Login | str | None, body: object = None, method: str = "POST") -> tuple[int, dict[str, Any]]:
+    """Status and JSON of an answer; 0 if there is none yet. `who` asks, by a login or a token; GET without a body."""
+    headers = {} if who is None else {"Authorization": f"Bearer {who}" if isinstance(who, str) else who.header()}
+    data = None if body is None else json.dumps(body).encode()
+    headers |= {} if data is None else {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, data, headers, method="GET" if data is None else method)  # noqa: S310
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(request, timeout=ANSWER_SECONDS) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
+        with contextlib.suppress(OSError, ValueError):
+            return error.code, dict(json.load(error))
         return error.code, {}
     except (OSError, ValueError):
         return 0, {}

@@ -467,13 +467,50 @@ def test_other_machines_need_the_token_and_the_password(tmp_path: Path) -> None:
         assert "copy ray.token" in lan.caviar(worker, "up", "--join", HEAD, code=3)
         worker.env["RAY_AUTH_TOKEN_PATH"] = str(token)
         assert f"a worker of {HEAD}:6379" in lan.caviar(worker, "up", "--join", HEAD, "--cpus", "1")
-        no_secret_is_shown(tmp_path, [PASSWORD, token.read_text()])
+        jobs = login_of_jobs(tmp_path)
+        jobs_do_not_administer(lan, jobs)
+        no_secret_is_shown(tmp_path, [PASSWORD, token.read_text(), jobs[1]])
         assert "ended Ray worker" in lan.caviar(worker, "down")
         assert local.head(tmp_path / ".caviar"), "the head goes on"
     finally:
         lan.caviar(worker, "down")
         lan.caviar(head, "down")
         lan.close()
+
+
+def login_of_jobs(folder: Path) -> tuple[str, str]:
+    """What Ray's head has in its environment for jobs."""
+    record = read(head_file(folder / ".caviar"))
+    assert record
+    assert record.pids
+    env = psutil.Process(record.pids["Ray head"]).environ()
+    assert PASSWORD not in env.values()
+    return env["MLFLOW_TRACKING_USERNAME"], env["MLFLOW_TRACKING_PASSWORD"]
+
+
+def jobs_do_not_administer(lan: Lan, jobs: tuple[str, str]) -> None:
+    """They do what a sweep needs with experiments, also with one of the admin's, and nothing with other users."""
+    script = """
+import sys
+from mlflow.server.auth.client import AuthServiceClient
+from mlflow import MlflowClient, MlflowException
+client = MlflowClient(sys.argv[1])
+client.create_run(client.create_experiment("own"))
+client.create_run(client.get_experiment_by_name("Default").experiment_id)
+client.create_registered_model("model")
+for wrong in (
+    lambda: client.delete_experiment(client.get_experiment_by_name("Default").experiment_id),
+    lambda: AuthServiceClient(sys.argv[1]).update_user_admin("caviar-jobs", True),
+    lambda: AuthServiceClient(sys.argv[1]).update_user_password("admin", "a new password"),
+):
+    try:
+        print(wrong())
+    except MlflowException as error:
+        print(error.get_http_status_code())
+"""
+    login = {"MLFLOW_TRACKING_USERNAME": jobs[0], "MLFLOW_TRACKING_PASSWORD": jobs[1], "PATH": os.environ["PATH"]}
+    done = lan.run(sys.executable, "-c", script, f"http://{HEAD}:5000", env=login)
+    assert done.stdout.split() == ["403"] * 3, done.stderr
 
 
 def refuse_strangers(lan: Lan, token: str) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cluster.server import Admin
+from cluster.server import Login
 from tuner.engine.connect import own_token
 
 
-def admin() -> Admin:
+def admin() -> Login:
     """Who may do everything in MLflow, from the environment. ValueError without a password."""
     password = os.environ.get("MLFLOW_AUTH_ADMIN_PASSWORD")
     if not password:
         raise ValueError("--auth has no default password: set the admin's as MLFLOW_AUTH_ADMIN_PASSWORD")
-    return Admin(os.environ.get("MLFLOW_AUTH_ADMIN_USERNAME") or "admin", password)
+    return Login(os.environ.get("MLFLOW_AUTH_ADMIN_USERNAME") or "admin", password)
 
 
 def cluster_token(home: Path) -> Path:
