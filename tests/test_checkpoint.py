@@ -55,13 +55,13 @@ def test_a_pack_in_parts_is_the_pack(
     whole, entry, pack = pack_of(tmp_path / "whole", rows, stage)
     undisturbed = trained(whole, entry, pack)
     parts, entry, pack = pack_of(tmp_path / "parts", rows, stage)
-    monkeypatch.setattr(work, "LOOK_SECONDS", -1.0)
+    monkeypatch.setattr(control, "LOOK_SECONDS", -1.0)
     storage = parts.sweep("parts")
     for attempt in range(10_000):
         if attempt < stops:
             control.ask(storage, Command(Verb.STOP))
         else:
-            control.obeyed(storage)
+            control.obeyed(storage, Command(Verb.STOP))
         list(PackRun.of(storage.uri, entry, str(parts.snapshots)).run())
         if storage.exists(f"packs/{pack:06d}.json"):
             break

@@ -10,6 +10,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.simulation import make_ledger
@@ -38,8 +39,9 @@ def dead() -> int:
 
 
 def test_on_this_machine_a_driver_runs_as_long_as_its_process(tmp_path: Path, dead: int) -> None:
-    here = socket.gethostname()
-    assert written(tmp_path, here, os.getpid(), ago=10 * SILENT_SECONDS) == "running"
+    here, began = socket.gethostname(), psutil.Process().create_time()
+    assert written(tmp_path, here, os.getpid(), ago=NOW - began) == "running"  # however long it has been silent
+    assert written(tmp_path, here, os.getpid(), ago=NOW - began + 10) == "interrupted"  # another one's number
     assert written(tmp_path, here, dead, ago=0) == "interrupted"
 
 

@@ -100,5 +100,5 @@ def test_a_sweep_is_found_by_its_beginning_and_by_nothing_that_is_no_name(
 
 
 def test_a_store_that_is_away_is_one_error() -> None:
-    with pytest.raises(OSError, match=r"http://127\.0\.0\.1:9 does not answer"):
+    with pytest.raises(OSError, match=r"nothing answers at http://127\.0\.0\.1:9"):
         remote_sweeps("http://127.0.0.1:9").all()

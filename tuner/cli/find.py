@@ -22,6 +22,10 @@ class Made:
     tracking: str
 
 
+class NoSweepError(ValueError):
+    """There is no sweep of that name."""
+
+
 def find_sweep(text: str, where: Place) -> str:
     """The sweep that `text` means: its id, the beginning of one id, or a spec file's newest sweep.
 
@@ -40,7 +44,7 @@ def find_sweep(text: str, where: Place) -> str:
     if found:
         some = ", ".join(found[-1:-4:-1])
         raise ValueError(f"sweep {text!r} could be any of {len(found)}, such as {some}: write more of its id")
-    raise ValueError(f"no sweep {text!r} in {where.storage.uri}: `caviar list` shows those there are")
+    raise NoSweepError(f"no sweep {text!r} in {where.storage.uri}: `caviar list` shows those there are")
 
 
 def newest(where: Place, *, name: str | None = None, tracking: str | None = None) -> Made | None:
@@ -60,7 +64,7 @@ def _newest_of(spec: str, where: Place) -> str:
     name = load(spec).name
     found = newest(where, name=name)
     if found is None:
-        raise ValueError(f"no sweep in {where.storage.uri} has the name of {spec}, {name!r}: `caviar run {spec}`")
+        raise NoSweepError(f"no sweep in {where.storage.uri} has the name of {spec}, {name!r}: `caviar run {spec}`")
     return found.sweep
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from tuner.cli.find import find_sweep
+from tuner.cli.find import NoSweepError, find_sweep
 
 if TYPE_CHECKING:
     from tuner.engine.control import Command
@@ -99,7 +99,7 @@ def handle(name: str, where: Place) -> Stored | Remote:
     """The sweep that `name` means: one in storage, else one at the MLflow server. ValueError if there is none."""
     try:
         sweep = find_sweep(name, where)
-    except ValueError:
+    except NoSweepError:
         if not is_server(where.tracking):
             raise
     else:

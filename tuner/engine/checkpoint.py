@@ -11,6 +11,7 @@ from safetensors import safe_open
 from models.config import Config
 from models.training import Slots
 from tuner.engine import weights
+from tuner.engine.history import partial_name
 from tuner.engine.journal import rows_from_json, rows_to_json
 from tuner.engine.storage import Storage
 from tuner.trial import Row, Trial
@@ -39,14 +40,14 @@ def save(sweep: Storage, pack_id: int, progress: Progress) -> None:
         "timings": progress.timings,
         "seconds": progress.seconds,
     }
-    weights.write(sweep, _name(pack_id), progress.groups, {"progress": json.dumps(notes)})
+    weights.write(sweep, partial_name(pack_id), progress.groups, {"progress": json.dumps(notes)})
 
 
 def load(sweep: Storage, pack_id: int, shapes: Sequence[Sequence[Trial]], *, inputs: int, classes: int) -> Progress:
     """What an earlier attempt left; nothing, if there was none. `shapes` are the pack's trials, a list a group."""
-    if not sweep.exists(_name(pack_id)):
+    if not sweep.exists(partial_name(pack_id)):
         return Progress()
-    with sweep.file_to_read(_name(pack_id)) as path, safe_open(path, "pt") as file:
+    with sweep.file_to_read(partial_name(pack_id)) as path, safe_open(path, "pt") as file:
         notes, labelled = (json.loads(file.metadata()[key]) for key in ("progress", "groups"))
         groups = []
         for at, (labels, epoch) in enumerate(zip(labelled, notes["epochs"], strict=True)):
@@ -65,8 +66,4 @@ def load(sweep: Storage, pack_id: int, shapes: Sequence[Sequence[Trial]], *, inp
 
 def remove(sweep: Storage, pack_id: int) -> None:
     """The pack has ended: what lies between is of no use any more."""
-    sweep.remove(_name(pack_id))
-
-
-def _name(pack_id: int) -> str:
-    return f"state/{pack_id:06d}.partial.safetensors"
+    sweep.remove(partial_name(pack_id))

@@ -12,6 +12,7 @@ from enum import StrEnum
 from tuner.engine.storage import Storage
 
 NAME = "command"
+LOOK_SECONDS = 1.0  # how often whoever runs the sweep looks for a command
 WORDS = re.compile(r"(?P<verb>[a-z]+)(?:\s+(?P<limits>.+))?")
 
 
@@ -76,6 +77,7 @@ def asked(sweep: Storage) -> Command | None:
         return None
 
 
-def obeyed(sweep: Storage) -> None:
-    """Takes the command away."""
-    sweep.remove(NAME)
+def obeyed(sweep: Storage, command: Command) -> None:
+    """Takes the command away, unless there is a newer one."""
+    if asked(sweep) == command:
+        sweep.remove(NAME)

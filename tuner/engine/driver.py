@@ -20,10 +20,9 @@ from tuner.engine.journal import Journal, rows_from_json
 from tuner.engine.pack import PackTrainable
 from tuner.engine.presence import Presence
 from tuner.engine.storage import Storage
-from tuner.engine.turns import RETRIES, SharingSearcher, Starts
+from tuner.engine.turns import RETRIES, CommandedEnd, SharingSearcher, Starts
 from tuner.trial import Row, Stage
 
-LOOK_SECONDS = 1.0  # how often the driver looks for commands
 JOURNAL_SECONDS = 10.0  # how often the rows of a running pack are written down
 
 TUNE = {
@@ -101,8 +100,8 @@ class PackSearcher(Searcher):
         history = self._history
         self._observe(self._latest)  # at every turn of Tune's loop: a sweep in long epochs is not silent
         self._look()
-        if self.ended_by:
-            return self.FINISHED
+        if self.ended_by:  # workers look for themselves: until their packs have ended, the driver stays attentive
+            return None if self._running else self.FINISHED
         workers = self._workers()
         if len(self._running) >= workers:
             return None
@@ -117,7 +116,7 @@ class PackSearcher(Searcher):
 
     def _look(self) -> None:
         """Obeys what people ask. Who ends the run is obeyed once its packs have ended: workers look, too."""
-        if time.monotonic() - self._looked < LOOK_SECONDS:
+        if time.monotonic() - self._looked < control.LOOK_SECONDS:
             return
         self._looked = time.monotonic()
         command = control.asked(self._sweep)
@@ -128,7 +127,7 @@ class PackSearcher(Searcher):
             return
         if command.verb is Verb.EXTEND:
             self._history.extend(command.trials, command.max_epochs)
-        control.obeyed(self._sweep)
+        control.obeyed(self._sweep, command)
 
     def _progress(self, pack_id: int, rows: list[Row]) -> None:
         self._latest.update((row.trial, row) for row in rows)
@@ -181,7 +180,7 @@ def run(
     worker = tune.with_resources(PackTrainable, {"cpu": cpus, "gpu": gpus})
     try:
         _fit(worker, searcher, packs, scratch)
-        while searcher.resting:
+        while searcher.resting and not packs.ended_by:
             _rest(sweep, presence, observe)
             _fit(worker, searcher, packs, scratch)
     finally:
@@ -202,6 +201,7 @@ def _fit(worker: Any, searcher: SharingSearcher, packs: PackSearcher, scratch: P
             storage_path=str(scratch),
             verbose=0,
             callbacks=[Starts(searcher)],
+            stop=CommandedEnd(searcher),
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         ),
@@ -220,4 +220,4 @@ def _rest(sweep: Storage, presence: Presence, observe: Callable[[dict[str, Row]]
     """Waits, without workers, for the sweep's turn; or for a command, which is obeyed in a run of Tune."""
     while not presence.workers() and control.asked(sweep) is None:
         observe({})
-        time.sleep(LOOK_SECONDS)
+        time.sleep(control.LOOK_SECONDS)

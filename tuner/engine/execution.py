@@ -63,8 +63,8 @@ def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepRe
     """
     sweep = place.sweep(sweep_id)
     _refuse_a_second_driver(sweep)
-    _forget_old_commands(sweep)
     spec, ledger, history = load(sweep)
+    _take_up_commands(sweep, history)
     reporter = status.Reporter(sweep, sweep_id, spec.name, show)
     reporter.resume(ledger)
     concluded = history.concluded
@@ -82,8 +82,12 @@ def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepRe
         except BaseException as error:
             _abandon(history, ledger, reporter, error)
             raise
-    if not concluded:
+    found = status.read(sweep)
+    if found is None or found.status != result.figures["status"]:  # also if it was killed while it was published
         reporter.report(ledger, result.figures["status"], "done")
+    command = control.asked(sweep)
+    if command and command.verb is Verb.EXTEND:  # somebody saw it run a moment ago
+        return execute(sweep_id, place, show)
     return result
 
 
@@ -97,11 +101,14 @@ def _refuse_a_second_driver(sweep: Storage) -> None:
         )
 
 
-def _forget_old_commands(sweep: Storage) -> None:
-    """Whoever starts a sweep wants it to run, also if its last driver died before it obeyed a stop."""
+def _take_up_commands(sweep: Storage, history: History) -> None:
+    """What nobody obeyed: an extension is made now; for the rest, whoever starts a sweep wants it to run."""
     command = control.asked(sweep)
-    if command and command.verb is not Verb.EXTEND:
-        control.obeyed(sweep)
+    if command is None:
+        return
+    if command.verb is Verb.EXTEND:
+        history.extend(command.trials, command.max_epochs)
+    control.obeyed(sweep, command)
 
 
 def _finish(sweep_id: str, spec: Spec, place: Place, history: History, reporter: status.Reporter) -> None:
@@ -154,7 +161,7 @@ def _conclude(sweep: Storage, history: History, reporter: status.Reporter) -> No
     reporter.report(ledger, "running", "publish")
     created = Journal(sweep).read(1)
     found = figures(ledger, created["snapshot"]["class_counts"])
-    exported = sweep.exists(f"{MODEL_FOLDER}/model.json")
+    exported = found["reason"] is None and sweep.exists(f"{MODEL_FOLDER}/model.json")
     result = {
         "sweep": created["sweep"],
         "status": "finished" if exported else "failed",

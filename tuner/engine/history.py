@@ -22,6 +22,11 @@ def result_name(pack_id: int) -> str:
     return f"packs/{pack_id:06d}.json"
 
 
+def partial_name(pack_id: int) -> str:
+    """The object in which a worker leaves a pack that is not at its end."""
+    return f"state/{pack_id:06d}.partial.safetensors"
+
+
 def give_up(sweep: Storage, pack_id: int, error: Exception) -> None:
     """Leaves the error as the pack's result; one of the storage is marked, for it is no fault of the pack's."""
     of_storage = isinstance(error, StorageError)
@@ -47,6 +52,7 @@ class History:
         self.open: dict[int, Pack] = {}
         self.concluded = False  # the sweep has its result
         self.ended = False  # and its journal says so
+        self._resting = False  # ended or paused, and not yet taken up again
         self._spent = 0.0  # seconds of attempts before this one
         self._began = self._last = clock()
         self._sweep = sweep
@@ -136,6 +142,7 @@ class History:
             raise CannotTrainError(f"every trial so far failed: {error}")
         self.ledger.fail(pack_id, error)
         self._close(pack_id)
+        self._sweep.remove(partial_name(pack_id))  # its trials are tried again in other packs
         self.write("failed", pack=pack_id, error=error, states=self.ledger.take_changes())
 
     def halt(self, reason: str) -> None:
@@ -178,13 +185,18 @@ class History:
         return True
 
     def _pass(self, kind: str, now: float) -> None:
-        """Counts the time of an attempt up to its last entry, because what follows may be the pause after a kill."""
+        """Counts the time of an attempt up to its last entry, because what follows may be the pause after a kill.
+
+        What is written while the sweep rests, an extension, is no work.
+        """
         if kind == "attempt":
             self._spent += self._last - self._began
             self._began = now
         elif kind == "created":
             self._began = now
-        self._last = now
+        if kind == "attempt" or not self._resting:
+            self._last = now
+        self._resting = kind in ("ended", "paused") or (self._resting and kind != "attempt")
 
     def _tell(self, entry: Entry) -> None:
         holdout = {trial: (loss, accuracy) for trial, (loss, accuracy) in entry["holdout"].items()}

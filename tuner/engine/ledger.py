@@ -116,7 +116,8 @@ class Ledger:
         Old trials count: those that stopped wait again, and the finished ones may be promoted further. Confirmation
         and refit follow anew.
         """
-        trials = max(trials or 0, self.terms.trials)
+        more = max(trials or 0, self.terms.trials)
+        trials = more if self._selection.has_more else self.terms.trials
         max_epochs = max(max_epochs or 0, self.rule.rungs[-1])
         if (trials, max_epochs) == (self.terms.trials, self.rule.rungs[-1]):
             return False
@@ -125,7 +126,7 @@ class Ledger:
         self.halted = ""
         self._selection.extend(trials, max_epochs)
         self._planned -= {Stage.CONFIRM, Stage.REFIT}
-        self._queue = [pack for pack in self._queue if pack.stage not in (Stage.CONFIRM, Stage.REFIT)]
+        self._queue = [pack for pack in self._queue if pack.stage is Stage.SEARCH or self._is_begun(pack)]
         for trial_id, (state, rung, _) in list(self.states.items()):
             if state is State.STOPPED:
                 self._set(trial_id, State.WAITING, rung, self.rule.verdict(self.trials[trial_id].number))
@@ -176,11 +177,6 @@ class Ledger:
     def expected_trials(self) -> int:
         """How many search trials there will be, as far as is known."""
         return self._selection.total
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether the sampler has no more: a grid has an end."""
-        return self._selection.total < self.terms.trials
 
     @property
     def epochs(self) -> int:
@@ -242,6 +238,10 @@ class Ledger:
         self._planned.add(stage)
         self._queue.extend(packs)
         return self._queued()
+
+    def _is_begun(self, pack: Pack) -> bool:
+        """Whether it is a part of a pack that failed, whose trials are nowhere else."""
+        return all(trial.id in self.trials for trial in pack.trials)
 
     def _queued(self) -> Pack | None:
         return self._queue.pop(0) if self._queue else None

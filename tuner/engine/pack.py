@@ -63,4 +63,4 @@ class PackTrainable(tune.Trainable):
         """Nothing: the state between rungs goes through storage."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing: a pack that was lost begins again at its rung."""
+        """Nothing: a pack that was lost goes on from what it left in storage."""

@@ -11,7 +11,6 @@ from tuner.engine.history import History
 from tuner.engine.status import Reporter
 from tuner.engine.storage import Storage
 
-LOOK_SECONDS = 1.0
 REPORT_SECONDS = 10.0  # a driver that was silent for a minute counts as gone
 
 
@@ -20,12 +19,19 @@ class StoppedError(Exception):
 
 
 def obey(command: Command, sweep: Storage, history: History, reporter: Reporter) -> None:
-    """Returns when training is to go on. StoppedError when the sweep was, or is at last, told to stop."""
-    control.obeyed(sweep)
-    if command.verb is Verb.STOP:
+    """Returns when training is to go on. StoppedError when the sweep was, or is at last, told to stop.
+
+    `command` has ended the packs; what was asked since then counts instead of it.
+    """
+    newest = control.asked(sweep) or command
+    control.obeyed(sweep, newest)
+    if newest.verb is Verb.STOP:
         raise StoppedError("told to stop")
-    history.write("paused")
-    _wait(sweep, history, reporter)
+    if newest.verb is Verb.EXTEND:
+        history.extend(newest.trials, newest.max_epochs)
+    if newest.verb is Verb.PAUSE:
+        history.write("paused")
+        _wait(sweep, history, reporter)
     history.begin()
     reporter.report(history.ledger, "running", history.ledger.stage.value)
 
@@ -39,11 +45,11 @@ def _wait(sweep: Storage, history: History, reporter: Reporter) -> None:
             reported = time.monotonic()
         command = control.asked(sweep)
         if command is None:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(control.LOOK_SECONDS)
             continue
         if command.verb is Verb.EXTEND:
             history.extend(command.trials, command.max_epochs)
-        control.obeyed(sweep)
+        control.obeyed(sweep, command)
         if command.verb is Verb.STOP:
             raise StoppedError("told to stop while it was paused")
         if command.verb is Verb.RESUME:

@@ -65,6 +65,11 @@ class Selection:
         self._limit, self._exhausted = trials, False
 
     @property
+    def has_more(self) -> bool:
+        """Whether the sampler could draw more trials than were asked for: a grid has an end."""
+        return self._sampler.adaptive or self._sampler.ask(len(self._drawn)) is not None
+
+    @property
     def total(self) -> int:
         """How many trials there will be: fewer than asked for once the sampler has no more, a grid for example."""
         return len(self._drawn) if self._exhausted else self._limit

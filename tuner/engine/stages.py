@@ -174,8 +174,8 @@ def _repeats(ledger: Ledger, trial: Trial) -> list[Trial]:
 
 
 def _is_current(ledger: Ledger, repeat: Trial) -> bool:
-    """Whether the trial that it repeats was trained no further since: a search may be extended."""
-    return ledger.goals[repeat.id] == ledger.goals[str(repeat.source)]
+    """Whether the trial that it repeats has come no further since: a search may be extended."""
+    return ledger.goals[repeat.id] == ledger.rows[str(repeat.source)][-1].epoch
 
 
 def _repeat_name(ledger: Ledger, best: Trial, seed: int, epochs: int) -> str:

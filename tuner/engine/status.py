@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from tuner.engine import stages
@@ -75,7 +75,8 @@ def read(sweep: Storage, now: float | None = None) -> Status | None:
 
 def parse(text: str | bytes, now: float | None = None) -> Status:
     """The status that a driver wrote; a silent one counts as interrupted."""
-    found = json.loads(text)
+    known = {field.name for field in fields(Status)}
+    found = {key: value for key, value in json.loads(text).items() if key in known}  # others are of a newer version
     found["rungs"] = [(epochs, trials) for epochs, trials in found["rungs"]]
     status = Status(**found)
     silent = (time.time() if now is None else now) - status.time > SILENT_SECONDS
@@ -86,13 +87,15 @@ def parse(text: str | bytes, now: float | None = None) -> Status:
 
 
 def _is_dead(status: Status) -> bool:
+    """Whether the driver's process is gone; after a restart another one may have its number."""
+    import psutil
+
     try:
-        os.kill(status.pid, 0)
-    except ProcessLookupError:
+        return bool(psutil.Process(status.pid).create_time() > status.time + 1.0)
+    except psutil.NoSuchProcess:
         return True
-    except PermissionError:
+    except psutil.AccessDenied:
         return False
-    return False
 
 
 class Reporter:

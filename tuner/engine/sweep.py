@@ -98,12 +98,10 @@ def extend(sweep: Storage, trials: int | None, max_epochs: int | None) -> None:
 
     ValueError where the totals are no more than what there is.
     """
-    spec, ledger, history = load(sweep)
-    if spec.search.sampler == "grid" and trials and trials > ledger.expected_trials and ledger.exhausted:
-        raise ValueError(f"the grid has {ledger.expected_trials} points and no more: --trials cannot grow")
+    _, ledger, history = load(sweep)
     if not history.extend(trials, max_epochs):
-        done = f"{ledger.terms.trials} trials of up to {ledger.rule.rungs[-1]} epochs"
-        raise ValueError(f"the sweep has {done} already: give more of either")
+        done = f"{ledger.expected_trials} trials of up to {ledger.rule.rungs[-1]} epochs"
+        raise ValueError(f"the sweep has {done} already: give more of either (a grid has no more trials than points)")
 
 
 def new_id(name: str) -> str:

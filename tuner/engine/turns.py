@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ray.tune import Callback
+from ray.tune import Callback, Stopper
 from ray.tune.search import Searcher
 
 from tuner.engine.pack import LEAVE
@@ -21,11 +22,15 @@ RETRIES = 3  # how often a pack is trained again whose worker or host was lost
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """A pack that was handed out, by the id under which PackSearcher knows it."""
+    """A pack that was handed out, by the id under which PackSearcher knows it.
+
+    `lost` counts the workers that were lost since it came no further; `seen` are its evaluations, (trial, epoch).
+    """
 
     id: str
     config: dict[str, Any]
     lost: int = 0
+    seen: frozenset[tuple[str, int]] = frozenset()
 
 
 class SharingSearcher(Searcher):
@@ -49,6 +54,8 @@ class SharingSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """The next pack as a Tune configuration; None: not now; FINISHED: never again in this run of Tune."""
+        while self._packs.ended_by and self._lost:  # they go on with the next run
+            self._packs.on_trial_complete(self._lost.pop().id, error=True)
         room = len(self._running) < self._presence.workers()
         if room and self._lost:
             return self._hand_out(trial_id, self._lost.pop(0))
@@ -65,9 +72,20 @@ class SharingSearcher(Searcher):
         self._started.add(trial_id)
         self._idle_since = math.inf
 
+    @property
+    def idle_end(self) -> bool:
+        """Whether a command ends this run of Tune, and no pack has a worker: those that wait for one shall not."""
+        return self._packs.ended_by is not None and not self._started & self._running.keys()
+
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        if trial_id in self._running:
-            self._packs.on_trial_result(self._running[trial_id].id, result)
+        """Takes in the evaluations of a pack that goes on; whoever comes further than before may be lost again."""
+        handed = self._running.get(trial_id)
+        if handed is None:
+            return
+        found = {(trial, epoch) for trial, epoch, *_ in json.loads(result["progress"])}
+        if found - handed.seen:
+            self._running[trial_id] = replace(handed, lost=0, seen=handed.seen | found)
+        self._packs.on_trial_result(handed.id, result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Takes in the end of a pack; one whose worker was lost has not ended yet."""
@@ -113,6 +131,19 @@ class SharingSearcher(Searcher):
             self._leaving.add(trial_id)
             return {LEAVE: True}
         return None
+
+
+class CommandedEnd(Stopper):
+    """Ends a run of Tune whose packs all wait for a worker, once a command has ended the sweep."""
+
+    def __init__(self, searcher: SharingSearcher) -> None:
+        self._searcher = searcher
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002
+        return False
+
+    def stop_all(self) -> bool:
+        return self._searcher.idle_end
 
 
 class Starts(Callback):

@@ -20,7 +20,6 @@ from tuner.engine.history import MODEL_FOLDER, result_name
 from tuner.engine.journal import Journal, pack_from_json, rows_to_json
 from tuner.trial import Pack, Row, Stage, Trial
 
-LOOK_SECONDS = 1.0  # how often a worker looks whether the sweep was told to stop
 CHECKPOINT_SECONDS = 60.0  # so much of a pack's training is lost at most with its worker
 
 
@@ -95,7 +94,7 @@ class PackRun:
     def _told_to_end(self) -> bool:
         """Whether people want the pack to end here; saves its state every now and then on the way."""
         now, sweep = time.monotonic(), self._given.sweep
-        if now - self._looked > LOOK_SECONDS:
+        if now - self._looked > control.LOOK_SECONDS:
             self._looked = now
             command = control.asked(sweep)
             if command and command.ends_packs:

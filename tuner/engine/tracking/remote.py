@@ -44,7 +44,8 @@ class RemoteSweeps:
         wanted = f" AND tags.`caviar.sweep` LIKE '{beginning}%'" if beginning else ""
         with self._answers():
             found = [_seen(run) for run in self._runs(f"tags.`{STATUS}` LIKE '{{%'{wanted}")]
-        return sorted(found, key=lambda one: -one.status.created)
+        mine = (one for one in found if one and one.sweep.startswith(beginning))  # to LIKE, `_` is any letter
+        return sorted(mine, key=lambda one: -one.status.created)
 
     def find(self, sweep: str) -> Seen:
         """The sweep of this id, or the only one whose id begins so. ValueError if there is none, or several."""
@@ -98,6 +99,10 @@ def _sentence(uri: str, error: str) -> str:
     return f"MLflow at {uri} does not answer as it should: {error[:500]}"
 
 
-def _seen(run: Any) -> Seen:
+def _seen(run: Any) -> Seen | None:
+    """What the run says of its sweep; None where people have written something else into its tags."""
     tags = run.data.tags
-    return Seen(tags["caviar.sweep"], run.info.run_id, status.parse(tags[STATUS]))
+    try:
+        return Seen(tags["caviar.sweep"], run.info.run_id, status.parse(tags[STATUS]))
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -13,8 +13,7 @@ from tuner.engine.storage import Storage
 
 COMMAND, ANSWER, STATUS = "caviar.command", "caviar.answer", "caviar.status"
 LOOK_SECONDS = 3.0
-LONGEST = 4000  # characters of the status
-SHOWN = 4  # running packs that the status names
+SHOWN, LONGEST_REASON = 4, 200  # running packs that the status names, and characters of each: a tag has 5000
 
 
 class Tags(Protocol):
@@ -61,8 +60,8 @@ class Surface:
             found: dict[str, Any] = json.loads(self._sweep.read(status.NAME))
         except FileNotFoundError:
             return
-        found |= {"running": found["running"][:SHOWN]} | ({"status": state} if state else {})
-        text = json.dumps(found)
-        if text != self._shown and len(text) <= LONGEST:
+        found["running"] = [reason[:LONGEST_REASON] for reason in found["running"][:SHOWN]]
+        text = json.dumps(found | ({"status": state} if state else {}))
+        if text != self._shown:
             store.set_tag(run_id, STATUS, text)
             self._shown = text
