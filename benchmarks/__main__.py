@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import NAMES
+from benchmarks import BY_NAME, NAMES
 from benchmarks.harness import Result, Tree, machine, versions
 from benchmarks.report import into_readme, readme_table, results_page
 
@@ -28,13 +28,14 @@ LIMIT_SECONDS = 1200.0  # none may take longer; all together take less than half
 def main() -> int:
     """The command line; 1 if a benchmark failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"default: all of {', '.join(NAMES)}")
+    usual, named = ", ".join(NAMES), ", ".join(BY_NAME)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"default: {usual}; {named} must be named")
     parser.add_argument("--quick", action="store_true", help="small sizes: whether all of it works")
     parser.add_argument("--pages", action="store_true", help="write the pages from results.json again; run nothing")
     given = parser.parse_args()
-    unknown = sorted(set(given.names) - set(NAMES))
+    unknown = sorted(set(given.names) - {*NAMES, *BY_NAME})
     if unknown:
-        parser.error(f"no benchmark {unknown[0]!r}; there are {', '.join(NAMES)}")
+        parser.error(f"no benchmark {unknown[0]!r}; there are {', '.join((*NAMES, *BY_NAME))}")
     if given.pages:
         if not RESULTS.exists():
             parser.error(f"there is no {RESULTS} yet: run `make bench`")
@@ -84,7 +85,7 @@ def save(results: Mapping[str, Result]) -> None:
     """Writes what was found beside what other runs found before."""
     before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     merged = {**before, **results}
-    ordered = {name: merged[name] for name in NAMES if name in merged}
+    ordered = {name: merged[name] for name in (*NAMES, *BY_NAME) if name in merged}
     RESULTS.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(results_page(ordered), encoding="utf-8")
     into_readme(README, readme_table(ordered))

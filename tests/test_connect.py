@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tuner.engine.connect import _probe
+from tuner.engine.connect import _probe, own_token
 
 OWN_CLUSTER = """
 import sys
@@ -43,6 +43,16 @@ def test_an_own_cluster_demands_a_token_that_nobody_else_can_read(tmp_path: Path
     assert done.stdout.split() == ["1", token.read_text()]
     assert token.stat().st_mode & 0o777 == 0o600
     assert not (tmp_path / ".ray" / "auth_token").exists()
+
+
+def test_a_token_that_others_can_read_is_not_used(tmp_path: Path) -> None:
+    token = tmp_path / "ray.token"
+    token.write_text("a" * 64)
+    token.chmod(0o644)  # as a checkout would make it
+    with pytest.raises(OSError, match="can be read by others"):
+        own_token(tmp_path)
+    token.chmod(0o600)
+    assert own_token(tmp_path).read_text() == "a" * 64
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}"])

@@ -79,8 +79,13 @@ def _demand_token(home: Path) -> None:
 
 
 def own_token(home: Path) -> Path:
-    """The file with this user's token; made once, readable by nobody else."""
+    """The file with this user's token; made once, readable by nobody else.
+
+    OSError where it is: it may have come with a folder of somebody else's, who then knows it.
+    """
     token = home / "ray.token"
+    if token.exists() and (token.stat().st_uid != os.getuid() or token.stat().st_mode & 0o077):
+        raise OSError(f"{token} can be read by others: remove it, and a new one is made; or `chmod 600` if it is yours")
     if not token.exists():
         home.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=home)  # mode 0600
