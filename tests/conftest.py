@@ -19,6 +19,9 @@ from tests.s3 import S3, serving
 COMMAND = str(Path(sys.executable).with_name("caviar"))
 
 
+os.environ["RAY_AUTH_MODE"] = "token"  # here: Ray reads it when it is imported, which some test modules do at once
+
+
 @dataclass(frozen=True)
 class Home:
     """A user's folder: CAVIAR_HOME in it, the working directory, and the cluster to run on."""
@@ -52,7 +55,6 @@ class Home:
 @pytest.fixture(scope="session")
 def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One Ray cluster of two cores for all tests."""
-    os.environ["RAY_AUTH_MODE"] = "token"
     token = tmp_path_factory.mktemp("ray") / "token"
     token.write_text("a" * 64)
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
