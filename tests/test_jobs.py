@@ -64,12 +64,12 @@ def head() -> Iterator[Head]:
     folder = Path(tempfile.mkdtemp(prefix="head"))  # sockets in it have names of at most 107 characters
     token = folder / "token"
     token.write_text("b" * 64)
-    gcs, dashboard, client, agent = free_ports(4)
+    gcs, dashboard, client = free_ports(3)
     started = subprocess.Popen(
         [
             *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus", "2"),
             *("--node-ip-address", "127.0.0.1", "--port", str(gcs), "--dashboard-host", "127.0.0.1"),
-            *("--dashboard-port", str(dashboard), "--dashboard-agent-listen-port", str(agent)),
+            *("--dashboard-port", str(dashboard), "--dashboard-agent-listen-port", "0"),
             *("--ray-client-server-port", str(client), "--temp-dir", str(folder / "ray"), "--disable-usage-stats"),
         ],
         env=clean()
