@@ -41,10 +41,13 @@ def ray_cluster(home: Path) -> Iterator[None]:
     own: dict[str, Any] = {} if address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     on_main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM)
-    # without an address, ray would join any cluster that it finds on this machine
-    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
-    if on_main:
-        signal.signal(signal.SIGTERM, before)  # ray puts one of its own there, which ends the process at once
+    try:
+        # without an address, ray would join any cluster that it finds on this machine
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+        if on_main:
+            signal.signal(signal.SIGTERM, before)  # ray puts one of its own there, which ends the process at once
+    except SystemExit:  # its handler was quicker: the sweep is interrupted as by any other SIGTERM
+        raise KeyboardInterrupt from None
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a lost worker is no error: its pack is trained again
     try:
         yield
