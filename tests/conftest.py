@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Home:
 
     folder: Path
     env: dict[str, str]
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def caviar(self, *args: str, code: int = 0, timeout: float = 240) -> subprocess.CompletedProcess[str]:
         """Runs the command and checks its exit code."""
@@ -49,7 +50,14 @@ class Home:
 
     def start(self, *args: str) -> subprocess.Popen[bytes]:
         log = (self.folder / "driver.log").open("ab")
-        return subprocess.Popen([COMMAND, *args], cwd=self.folder, env=self.env, stdout=log, stderr=log)
+        self.started.append(subprocess.Popen([COMMAND, *args], cwd=self.folder, env=self.env, stdout=log, stderr=log))
+        return self.started[-1]
+
+    def end(self) -> None:
+        """Kills what a failed test has left running: it would take workers from the tests that follow."""
+        for process in self.started:
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture(scope="session")
@@ -87,8 +95,10 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Home:
+def home(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Iterator[Home]:
     """A new user's folder, on the shared cluster."""
     folder = tmp_path_factory.mktemp("home")
     env = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "CAVIAR_"))}
-    return Home(folder, {**env, "RAY_ADDRESS": ray_address})
+    made = Home(folder, {**env, "RAY_ADDRESS": ray_address})
+    yield made
+    made.end()
