@@ -29,6 +29,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos import databricks_pb2
 
 from tests import sweeps
+from tuner.data.source import read
 from tuner.engine import tracking
 from tuner.engine.journal import Journal
 from tuner.engine.storage import Storage
@@ -238,6 +239,22 @@ def test_many_runs_at_once_are_written_as_mlflow_writes_them(
     assert {value for *_, value in found[0]["metrics"]} == {0, 1}, "some must be NaN"
     for table in TABLES:
         assert found[1][table] == found[0][table], table
+
+
+def test_the_embedded_store_serves_readers_beside_a_writer_and_leaves_other_databases_as_they_are(
+    uri: str, tmp_path: Path
+) -> None:
+    store = MlflowStore(uri)
+    assert store.embedded is not None
+    with store.embedded.engine.connect() as connection:
+        modes = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
+        assert modes == ["wal", 1]
+    with closing(sqlite3.connect(tmp_path / "t.db")) as other:
+        other.execute("CREATE TABLE t AS SELECT 1 AS a, 'x' AS b")
+        other.commit()
+    before = (tmp_path / "t.db").read_bytes()
+    assert len(read(None, sql_url=f"sqlite:///{tmp_path}/t.db", sql_query="SELECT * FROM t", target="b")) == 1
+    assert (tmp_path / "t.db").read_bytes() == before
 
 
 def test_the_store_knows_a_measure_that_comes_twice(uri: str) -> None:

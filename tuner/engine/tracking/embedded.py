@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -17,7 +18,12 @@ def prepare(uri: str) -> SqlAlchemyStore:
     path = _database(uri)
     served_artifacts.read_from(artifact_root(uri))
     with locked(path.with_suffix(".lock")):
-        return SqlAlchemyStore(uri, artifact_root(uri).as_uri())  # type: ignore[no-untyped-call]
+        _let_readers_go_on(path)
+        store = SqlAlchemyStore(uri, artifact_root(uri).as_uri())  # type: ignore[no-untyped-call]
+        if not sqlalchemy.event.contains(store.engine, "connect", _commit_fast):
+            sqlalchemy.event.listen(store.engine, "connect", _commit_fast)
+            store.engine.dispose()  # what was opened before commits slowly
+        return store
 
 
 def artifact_root(uri: str) -> Path:
@@ -25,11 +31,15 @@ def artifact_root(uri: str) -> Path:
     return _database(uri).parent / "artifacts"
 
 
-def tune_sqlite(connection: Any, _record: Any) -> None:
-    """Lets readers go on while one process writes; called by SQLAlchemy for every new connection."""
-    if type(connection).__module__.startswith("sqlite3"):
+def _let_readers_go_on(path: Path) -> None:
+    """Puts the database into WAL mode, in which it stays: readers go on while one process writes."""
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _commit_fast(connection: sqlite3.Connection, _record: object) -> None:
+    """In WAL mode a commit survives a kill without waiting for the disk; SQLAlchemy calls this for every connection."""
+    connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def _database(uri: str) -> Path:

@@ -12,12 +12,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 import mlflow
-import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
-from tuner.engine.tracking.embedded import artifact_root, prepare, tune_sqlite
+from tuner.engine.tracking.embedded import artifact_root, prepare
 from tuner.engine.tracking.runs import Measure
 from tuner.spec import masked
 
@@ -182,8 +181,6 @@ def configure() -> None:
         os.environ.setdefault(name, value)
     for noisy in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    if not sqlalchemy.event.contains(sqlalchemy.engine.Engine, "connect", tune_sqlite):
-        sqlalchemy.event.listen(sqlalchemy.engine.Engine, "connect", tune_sqlite)
 
 
 def or_refused(request: Callable[[], T]) -> T:
