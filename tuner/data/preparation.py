@@ -19,7 +19,7 @@ from tuner.data.splits import Split, cut, three_ways
 
 SAMPLE_ROWS = 5
 
-__all__ = ["Prepared", "Request", "label", "prepare"]
+__all__ = ["Gathered", "Prepared", "Request", "encode", "gather", "label", "prepare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,28 @@ class Prepared:
     sample: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Raw rows of the window (the features, target and time), their classes, and which part each row belongs to."""
+
+    frame: pd.DataFrame
+    features: list[str]
+    y: NDArray[np.int64]
+    classes: tuple[str, ...]
+    split: Split
+
+    def part(self, *parts: str) -> pd.DataFrame:
+        """The raw rows of `parts` (train, validation, holdout), oldest first where there are times."""
+        return self.frame.iloc[np.sort(np.concatenate([self.split.parts[part] for part in parts]))]
+
+
 def prepare(request: Request) -> Prepared:
-    """Everything between source and storage. Encoding and checks see training rows only. Raises DataError."""
+    """Everything between source and storage. Raises DataError."""
+    return encode(request, gather(request))
+
+
+def gather(request: Request) -> Gathered:
+    """Reads, cuts, labels and splits. Raises DataError."""
     frame = read(
         request.source,
         sql_url=request.sql_url,
@@ -46,17 +66,22 @@ def prepare(request: Request) -> Prepared:
     features = features if request.features is None else list(request.features)
     frame = cut(frame, request.time, request.window, request.now)
     y, classes = label(frame[request.label])
-    split = _split(request, frame, y)
-    _check_training(y[split.train], y, classes, request.min_rows)
+    return Gathered(frame, features, y, classes, _split(request, frame, y))
+
+
+def encode(request: Request, found: Gathered) -> Prepared:
+    """Arrays from raw rows. Encoding and checks see training rows only. Raises DataError."""
+    frame, split, y = found.frame, found.split, found.y
+    _check_training(y[split.train], y, found.classes, request.min_rows)
     train = frame.iloc[split.train]
-    encoder = Encoder.fit(train, features)
+    encoder = Encoder.fit(train, found.features)
     rows = np.concatenate(list(split.parts.values()))
     X = encoder.transform(frame.iloc[rows])
-    description = describe(request, frame, split, y, classes) | {"encoder": encoder.to_json()}
+    description = describe(request, frame, split, y, found.classes) | {"encoder": encoder.to_json()}
     description["features"] = {column.name: column.kind.value for column in encoder.columns}
     description["warnings"] = [*split.warnings, *absences(description), *warnings_of(request, encoder, X[: len(train)])]
-    sample = json.loads(train[features].head(SAMPLE_ROWS).to_json(orient="split", date_format="iso", index=False))
-    return Prepared(X, y[rows], description, sample)
+    sample = train[found.features].head(SAMPLE_ROWS).to_json(orient="split", date_format="iso", index=False)
+    return Prepared(X, y[rows], description, json.loads(sample))
 
 
 def label(series: pd.Series) -> tuple[NDArray[np.int64], tuple[str, ...]]:

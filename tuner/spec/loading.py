@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from tuner.spec.problems import Problem, SpecError, shown
 from tuner.spec.reading import LARGEST, Document, ReadingError, read
 from tuner.spec.reading import Path as Key
+from tuner.spec.section import Section
 from tuner.spec.spec import Spec
 from tuner.spec.wording import problems_in
+
+S = TypeVar("S", bound=Section)
 
 
 def load(path: Path | str, overrides: Sequence[str] = ()) -> Spec:
@@ -22,6 +25,11 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Spec:
 
     Raises SpecError, which names every problem, also if the file cannot be read.
     """
+    return load_section(Spec, path, overrides)
+
+
+def load_section(root: type[S], path: Path | str, overrides: Sequence[str] = ()) -> S:
+    """The `root` in the file at `path`: a spec, or another file that is written and checked like one."""
     path = Path(path)
     try:
         size = path.stat().st_size
@@ -32,40 +40,45 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Spec:
         raise SpecError(str(path), [Problem("", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:
         raise SpecError(str(path), [Problem("", f"is not UTF-8 text (byte {error.start})")]) from None
-    return parse(text, overrides, str(path))
+    return _parsed(root, text, overrides, str(path))
 
 
 def parse(text: str, overrides: Sequence[str] = (), name: str = "spec") -> Spec:
     """The spec in `text`, as `load` reads it; `name` is what errors call it."""
-    try:
-        document = read(text)
-    except ReadingError as error:
-        raise SpecError(name, [error.problem]) from None
-    return _validated(document, overrides, name)
+    return _parsed(Spec, text, overrides, name)
 
 
 def from_mapping(data: Mapping[str, Any], overrides: Sequence[str] = (), name: str = "spec") -> Spec:
     """The spec in plain data, as `load` reads it."""
-    return _validated(Document(deepcopy(dict(data))), overrides, name)
+    return _validated(Spec, Document(deepcopy(dict(data))), overrides, name)
 
 
-def _validated(document: Document, overrides: Sequence[str], name: str) -> Spec:
+def _parsed(root: type[S], text: str, overrides: Sequence[str], name: str) -> S:
+    try:
+        document = read(text)
+    except ReadingError as error:
+        raise SpecError(name, [error.problem]) from None
+    return _validated(root, document, overrides, name)
+
+
+def _validated(root: type[S], document: Document, overrides: Sequence[str], name: str) -> S:
     problems = list(document.problems)
     if document.data is None:
         document.data = {}
     if not isinstance(document.data, dict):
-        text = f"must be a mapping that begins with name and data, got {shown(document.data)}"
+        first = " and ".join(list(root.model_fields)[:2])
+        text = f"must be a mapping that begins with {first}, got {shown(document.data)}"
         raise SpecError(name, [*problems, Problem("", text, 1)])
     set_by: dict[Key, str] = {}
     for override in overrides:
         problems += _override(document, override, set_by)
     try:
-        spec = Spec.model_validate(document.data)
+        made = root.model_validate(document.data)
     except ValidationError as error:
-        problems += [_placed(key, problem, document, set_by) for key, problem in problems_in(error)]
+        problems += [_placed(key, problem, document, set_by) for key, problem in problems_in(error, root)]
     if problems:
         raise SpecError(name, problems)
-    return spec
+    return made
 
 
 def _override(document: Document, override: str, set_by: dict[Key, str]) -> list[Problem]:

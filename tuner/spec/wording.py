@@ -12,7 +12,6 @@ from pydantic_core import ErrorDetails
 from tuner.spec.problems import ConflictError, Problem, nearest, shown
 from tuner.spec.reading import Path
 from tuner.spec.section import Section
-from tuner.spec.spec import Spec
 
 _KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -29,8 +28,8 @@ _BOUNDS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def problems_in(error: ValidationError) -> Iterator[tuple[Path, Problem]]:
-    """Each problem with the path of the field it is about; the path may be longer than the file goes."""
+def problems_in(error: ValidationError, root: type[Section]) -> Iterator[tuple[Path, Problem]]:
+    """Each problem of a `root` with the path of the field it is about; the path may be longer than the file goes."""
     for detail in error.errors(include_url=False):
         path = tuple(detail["loc"])
         cause = detail.get("ctx", {}).get("error")
@@ -39,27 +38,27 @@ def problems_in(error: ValidationError) -> Iterator[tuple[Path, Problem]]:
                 full = (*path, *filter(None, key.split(".")))
                 yield full, Problem(_dotted(full), text)
         else:
-            yield path, Problem(_dotted(path), _text(path, detail))
+            yield path, Problem(_dotted(path), _text(root, path, detail))
 
 
-def _text(path: Path, detail: ErrorDetails) -> str:
+def _text(root: type[Section], path: Path, detail: ErrorDetails) -> str:
     raw, context = detail["input"], detail.get("ctx", {})
     match detail["type"]:
         case "extra_forbidden":
-            text = _unknown(path)
+            text = _unknown(root, path)
         case "value_error":
             text = str(context["error"])
         case "missing":
-            text = f"missing: {_field(path).description}"
+            text = f"missing: {_field(root, path).description}"
         case "string_too_short":
-            text = f"must not be empty: {_field(path).description}"
+            text = f"must not be empty: {_field(root, path).description}"
         case "string_pattern_mismatch":
-            text = f"{shown(raw)} does not fit: {_field(path).description}"
+            text = f"{shown(raw)} does not fit: {_field(root, path).description}"
         case "literal_error":
             options = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
             text = f"must be one of {', '.join(options)}, got {shown(raw)}{nearest(str(raw), options)}"
         case "model_type" | "dict_type":
-            text = f"must be a mapping with {', '.join(_section(path).model_fields)}, got {shown(raw)}"
+            text = f"must be a mapping with {', '.join(_section(root, path).model_fields)}, got {shown(raw)}"
         case kind if kind in _BOUNDS:
             text = f"must be {_BOUNDS[kind].format(**context)}, got {shown(raw)}"
         case kind:
@@ -67,11 +66,11 @@ def _text(path: Path, detail: ErrorDetails) -> str:
     return text
 
 
-def _unknown(path: Path) -> str:
+def _unknown(root: type[Section], path: Path) -> str:
     *parents, key = path
-    section = _section(tuple(parents))
+    section = _section(root, tuple(parents))
     siblings = list(section.model_fields)
-    elsewhere = [_dotted(known) for known in _fields(Spec) if known[-1] == key]
+    elsewhere = [_dotted(known) for known in _fields(root) if known[-1] == key]
     if elsewhere:
         return f"unknown key here; it belongs at {' or '.join(elsewhere)}"
     hint = nearest(str(key), siblings)
@@ -86,15 +85,15 @@ def _fields(section: type[Section], parents: Path = ()) -> Iterator[Path]:
             yield from _fields(inner, (*parents, name))
 
 
-def _section(path: Path) -> type[Section]:
-    section: type[Section] = Spec
+def _section(root: type[Section], path: Path) -> type[Section]:
+    section = root
     for name in path:
         section = _inner(section.model_fields[str(name)].annotation) or section
     return section
 
 
-def _field(path: Path) -> Any:
-    return _section(path[:-1]).model_fields[str(path[-1])]
+def _field(root: type[Section], path: Path) -> Any:
+    return _section(root, path[:-1]).model_fields[str(path[-1])]
 
 
 def _inner(annotation: Any) -> type[Section] | None:
