@@ -19,6 +19,8 @@ from tuner.data.preparation import label
 from tuner.data.request import Request
 from tuner.data.snapshot import Snapshot, build
 from tuner.data.splits import PARTS, _stratified, cut, three_ways
+from tuner.engine import build as engine
+from tuner.spec import from_mapping
 
 HOURS = pd.date_range("2013-03-01", periods=24 * 30, freq="h", tz="UTC")  # 30 days, the newest at 23:00
 DAY = timedelta(days=1)
@@ -77,6 +79,19 @@ def test_spans_count_back_from_the_newest_row_or_from_now(tmp_path: Path) -> Non
 def test_now_may_come_in_any_zone_and_drops_the_row_at_itself(tmp_path: Path) -> None:
     now = datetime(2013, 3, 20, 9, tzinfo=timezone(timedelta(hours=9)))
     assert made(rows(), tmp_path, now=now).description["ranges"]["holdout"][1] == "2013-03-19T23:00:00Z"
+
+
+def test_the_spec_says_where_the_rows_end(tmp_path: Path) -> None:
+    data: dict[str, Any] = {"source": saved(rows(), tmp_path), "target": "kind", "time": "time"}
+    data |= {"window": {"last": "10 days"}, "validation": {"last": "1 day"}, "holdout": {"last": "5 hours"}}
+    train = {"train": {"batch_size": 32}}
+    for before, newest in (("2013-03-20T09:00+09:00", "2013-03-19T23:00:00Z"), ("2013-03-20", "2013-03-19T23:00:00Z")):
+        spec = from_mapping({"name": "a", "data": {**data, "before": before}, **train})
+        about = engine.snapshot(spec, tmp_path / "snapshots").description
+        assert about["rows"] == {"train": 240 - 24 - 5, "validation": 24, "holdout": 5}
+        assert about["ranges"]["train"][0] == "2013-03-10T00:00:00Z"
+        assert about["ranges"]["holdout"][1] == newest
+    assert engine.request(from_mapping({"name": "a", "data": data, **train})).now is None
 
 
 TIMES = st.lists(st.integers(0, 40), min_size=12, max_size=80).map(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,26 @@ class TestMeaning:
         said = parse(text % ", time: t, validation: {fraction: 0.2, by: random}")
         assert [said.data.validation.by, said.data.holdout.by] == ["random", "time"]
         assert [warning.partition(":")[0] for warning in said.warnings()] == ["data.validation"]
+
+    @pytest.mark.parametrize(
+        ("written", "stored"),
+        [
+            ("2013-04-01", "2013-04-01"),
+            ("20130401T00", "2013-04-01"),
+            ("2013-04-01T00:00Z", "2013-04-01"),
+            ("2013-04-01 03:30", "2013-04-01T03:30:00+00:00"),
+            ("2013-04-01T00:00+02:00", "2013-04-01T00:00:00+02:00"),
+            (date(2013, 4, 1), "2013-04-01"),
+            (datetime(2013, 4, 1, 3, 30), "2013-04-01T03:30:00+00:00"),  # as YAML 1.1 reads it
+            (datetime(2013, 4, 1, tzinfo=timezone(timedelta(hours=9))), "2013-04-01T00:00:00+09:00"),
+        ],
+    )
+    def test_a_point_of_time_has_one_text_however_it_is_written(self, written: object, stored: str) -> None:
+        spec = from_mapping({"name": "a", "data": {"source": "a.csv", "target": "y", "time": "t", "before": written}})
+        assert spec.data.before == stored
+        assert parse(spec.to_yaml()) == spec
+        assert spec.data.now is not None
+        assert spec.data.now.utcoffset() is not None
 
     def test_the_target_of_npz_files_is_y(self) -> None:
         assert parse(SHORT).data.target == "y"
@@ -520,6 +541,23 @@ class TestProblems:
             (
                 "{source: a, target: y, window: {last: 9 days}}",
                 "data.window: needs data.time: name the column that says when a row was made",
+            ),
+            (
+                "{source: a, target: y, before: 2013-04-01}",
+                "data.before: needs data.time: name the column that says when a row was made",
+            ),
+            *(
+                (
+                    f"{{source: a, target: y, time: t, before: {when}}}",
+                    "data.before: must be an ISO date or time, such as 2013-04-01 or 2013-04-01T03:30+02:00 "
+                    f"(UTC without a zone), got {told}",
+                )
+                for when, told in (
+                    ("1.4.2013", "'1.4.2013'"),
+                    ("2013-02-29", "'2013-02-29'"),
+                    ("2013", "2013"),
+                    ("9999-12-31T23:00-05:00", "'9999-12-31T23:00-05:00'"),
+                )
             ),
             (
                 "{source: a, target: y, holdout: {last: 9 days}}",

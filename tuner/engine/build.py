@@ -39,6 +39,7 @@ def request(spec: Spec) -> Request:
         holdout=_part(data.holdout),
         validation_by=data.validation.by,
         holdout_by=data.holdout.by,
+        now=data.now,
         seed=spec.search.seed,
         min_rows=_largest_batch(spec.space()),
     )

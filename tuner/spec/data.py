@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from tuner.spec.problems import shown
 from tuner.spec.section import Section
-
-_UNITS = {"minute": 60, "hour": 3600, "day": 86400, "week": 604800}
-_SPAN = re.compile(r"(\d+(?:\.\d+)?) *(minute|hour|day|week)s?")
-
-
-def seconds(span: str) -> float:
-    """The length of a span such as "90 days" or "1 week". Raises ValueError."""
-    match = _SPAN.fullmatch(str(span).strip())
-    if not match or not float(match[1]):
-        raise ValueError(f"must be a number of minutes, hours, days or weeks, such as 90 days, got {shown(span)}")
-    return float(match[1]) * _UNITS[match[2]]
-
-
-def _span(raw: Any) -> str:
-    seconds(raw)
-    return str(raw)
+from tuner.spec.times import Moment, Span, moment, seconds
 
 
 def _sources(raw: object) -> object:
@@ -44,7 +29,6 @@ def _filled(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-Span = Annotated[str, BeforeValidator(_span)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_sources), AfterValidator(_filled)]
 Sources = Annotated[
     Names,
@@ -67,7 +51,7 @@ class Sql(Section):
 class Window(Section):
     """The newest part of the data, by its time column."""
 
-    last: Span = Field(description="How far back from the newest row, such as 90 days.")
+    last: Span = Field(description="How far back from data.before, else from the newest row, such as 90 days.")
 
     @property
     def seconds(self) -> float:
@@ -114,6 +98,11 @@ class Data(Section):
         min_length=1,
         description="The column that says when a row was made.",
     )
+    before: Moment | None = Field(
+        default=None,
+        description="Rows at or after this time are left out, and spans count back from it: an ISO date or time, "
+        "such as 2013-04-01 or 2013-04-01T03:30+02:00 (UTC without a zone). Needs data.time.",
+    )
     window: Window | None = Field(default=None, description="Use only the newest rows, such as {last: 90 days}.")
     validation: Split = Field(
         default_factory=lambda: Split(fraction=0.15),
@@ -137,6 +126,11 @@ class Data(Section):
             raw[name] = split
         return raw
 
+    @property
+    def now(self) -> datetime | None:
+        """The time at which the rows end, with its zone; None: as new as they come."""
+        return None if self.before is None else moment(self.before)
+
     def conflicts(self) -> Iterator[tuple[str, str]]:
         yield from super().conflicts()
         if self.target is None:
@@ -155,8 +149,9 @@ class Data(Section):
             yield "window", f"validation and holdout take all of the last {self.window.last}: leave some for training"
 
     def _without_time(self) -> Iterator[tuple[str, str]]:
-        if self.window:
-            yield "window", "needs data.time: name the column that says when a row was made"
+        for name in ("before", "window"):
+            if getattr(self, name) is not None:
+                yield name, "needs data.time: name the column that says when a row was made"
         for name in ("validation", "holdout"):
             if getattr(self, name).by == "time":
                 yield name, "the newest rows need data.time: name the time column, or give a fraction"
