@@ -1,0 +1,161 @@
+"""The daemon as a process: what it runs, when, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from cluster.daemon import until_next
+from tests.conftest import COMMAND
+
+# argv: seconds of a round, then the scripts that are its commands.
+DAEMON = """
+import os, sys
+from cluster.daemon import run
+every, *scripts = sys.argv[1:]
+tell = lambda command, ended: print(command[-1], ended, flush=True)
+run([[*script.split("|")] for script in scripts], os.environ, tell, every=float(every))
+"""
+# argv: a file and seconds; writes its process id and its end into the file, and takes a moment to end in good order.
+CHILD = """
+import os, signal, sys, time
+def note(line):
+    with open(sys.argv[1], "a") as file: file.write(line + "\\n")
+try:
+    note(f"began {os.getpid()}")
+    time.sleep(float(sys.argv[2]))
+    note("done")
+except KeyboardInterrupt:
+    time.sleep(0.3)
+    note("interrupted")
+    sys.exit(130)
+"""
+
+
+@dataclass
+class Started:
+    """Processes of one test, and the folder of their files."""
+
+    folder: Path
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def daemon(self, every: float, *commands: list[str]) -> subprocess.Popen[str]:
+        return self.start(sys.executable, "-c", DAEMON, str(every), *("|".join(command) for command in commands))
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        process = subprocess.Popen(command, cwd=self.folder, **pipes)  # type: ignore[call-overload]
+        self.processes.append(process)
+        return self.processes[-1]
+
+    def child(self, name: str, seconds: float) -> list[str]:
+        return [sys.executable, "-c", CHILD, str(self.folder / name), str(seconds)]
+
+    def lines(self, name: str) -> list[str]:
+        file = self.folder / name
+        return file.read_text().splitlines() if file.exists() else []
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Started]:
+    made = Started(tmp_path)
+    yield made
+    for process in made.processes:
+        process.kill()
+        process.communicate()
+
+
+def soon(holds: Callable[[], object], seconds: float = 20) -> None:
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
+    """Exit code and what was printed."""
+    printed, _ = process.communicate(timeout=20)
+    return process.returncode, printed.splitlines()
+
+
+def test_the_first_round_comes_at_once_and_a_signal_ends_the_wait(started: Started) -> None:
+    daemon = started.daemon(3600, started.child("a", 0), [str(started.folder / "gone")], started.child("b", 0))
+    soon(lambda: started.lines("b")[1:])
+    assert started.lines("a")[1] == "done"
+    daemon.send_signal(signal.SIGTERM)
+    code, printed = ended(daemon)
+    assert code == 0
+    assert printed[0] == "0 0"
+    assert "No such file" in printed[1]  # what cannot start costs the others nothing
+    assert printed[2:] in ([], ["0 0"])  # it ends between two lines, too
+
+
+def test_rounds_come_again_and_never_two_at_once(started: Started) -> None:
+    daemon = started.daemon(0.2, started.child("a", 0.5))
+    soon(lambda: started.lines("a")[5:])
+    daemon.send_signal(signal.SIGTERM)
+    ended(daemon)
+    verbs = [line.split()[0] for line in started.lines("a")]
+    assert verbs[:6] == ["began", "done"] * 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_running_command_is_interrupted_and_waited_for(started: Started, number: signal.Signals) -> None:
+    daemon = started.daemon(0.2, started.child("a", 60), started.child("b", 0))
+    soon(lambda: started.lines("a"))
+    daemon.send_signal(number)
+    code, printed = ended(daemon)
+    assert code == 0
+    assert started.lines("a")[1:] == ["interrupted"]
+    assert printed == ["60 130"]
+    assert started.lines("b") == []  # nothing else begins
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.lines("a")[0].split()[1]), 0)
+
+
+def test_a_terminals_interrupt_reaches_a_command_once(started: Started) -> None:
+    """Ctrl-C goes to a whole process group; a second one would cut short how the command ends."""
+    daemon = started.daemon(3600, started.child("a", 60))
+    soon(lambda: started.lines("a"))
+    child = int(started.lines("a")[0].split()[1])
+    assert os.getpgid(child) == child != os.getpgid(daemon.pid)
+    assert os.getsid(child) == child
+    daemon.send_signal(signal.SIGINT)
+    assert ended(daemon) == (0, ["60 130"])
+
+
+@pytest.mark.parametrize(("now", "expected"), [(7200.0, 3600.0), (7201.0, 3599.0), (10799.5, 0.5)])
+def test_rounds_are_at_full_hours(now: float, expected: float) -> None:
+    assert until_next(now, 3600) == expected
+
+
+def test_the_command_ticks_each_policy(started: Started) -> None:
+    for name in ("one.yaml", "two.yaml"):
+        (started.folder / name).write_text("no: policy\n")
+    daemon = started.start(COMMAND, "schedule", "run", "one.yaml", "two.yaml")
+    assert daemon.stdout is not None
+    printed = []
+    while not (printed and "two.yaml  " in printed[-1]):
+        printed.append(daemon.stdout.readline())
+        assert printed[-1], printed
+    daemon.send_signal(signal.SIGTERM)
+    assert ended(daemon)[0] == 0
+    assert [line.split(maxsplit=2)[2] for line in printed if ".yaml  " in line] == [
+        "one.yaml  exit 2\n",
+        "two.yaml  exit 2\n",
+    ]
+
+
+def test_nothing_starts_without_all_policies(started: Started) -> None:
+    (started.folder / "one.yaml").write_text("no: policy\n")
+    code, printed = ended(started.start(COMMAND, "schedule", "run", "one.yaml", "tow.yaml", "."))
+    assert code == 2
+    assert printed == ["no policy at tow.yaml, .: nothing was started; correct the path"]
