@@ -25,7 +25,7 @@ from tuner.search.space import (
     Uniform,
 )
 from tuner.spec import parse
-from tuner.spec.schema import Search
+from tuner.spec.search import Search
 from tuner.trial import Draw, Value
 
 SPACE = Space(
@@ -44,36 +44,43 @@ def _draws(sampler: Sampler, count: int) -> list[Draw]:
     return [draw for number in range(count) if (draw := sampler.ask(number)) is not None]
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+def _made(name: str, space: Space, seed: int, trials: int) -> Sampler:
+    """The sampler `name`; or, of the same contract, "warm NAME": the one that starts from two configurations."""
+    warm, _, plain = name.rpartition(" ")
+    start: list[dict[str, Value]] = [{"learning_rate": 0.01, "optimizer": "adam"}, {"layers": 3, "batch_size": 64}]
+    return make(plain, space, seed, trials, start=start if warm else ())
+
+
+@pytest.mark.parametrize("name", [*SAMPLERS, *(f"warm {name}" for name in SAMPLERS)])
 class TestContract:
     def test_the_same_seed_gives_the_same_draws(self, name: str) -> None:
-        assert _draws(make(name, SPACE, 7, 30), 30) == _draws(make(name, SPACE, 7, 30), 30)
+        assert _draws(_made(name, SPACE, 7, 30), 30) == _draws(_made(name, SPACE, 7, 30), 30)
 
     def test_another_seed_gives_other_draws(self, name: str) -> None:
-        assert _draws(make(name, SPACE, 7, 30), 30) != _draws(make(name, SPACE, 8, 30), 30)
+        assert _draws(_made(name, SPACE, 7, 30), 30) != _draws(_made(name, SPACE, 8, 30), 30)
 
     def test_asking_again_in_any_order_gives_the_same_draw(self, name: str) -> None:
-        sampler = make(name, SPACE, 7, 30)
+        sampler = _made(name, SPACE, 7, 30)
         forward = [sampler.ask(number) for number in range(20)]
         assert [sampler.ask(number) for number in reversed(range(20))] == forward[::-1]
-        assert make(name, SPACE, 7, 30).ask(13) == forward[13]
+        assert _made(name, SPACE, 7, 30).ask(13) == forward[13]
 
     def test_results_change_nothing_where_the_sampler_is_not_adaptive(self, name: str) -> None:
-        told, untold = make(name, SPACE, 7, 30), make(name, SPACE, 7, 30)
+        told, untold = _made(name, SPACE, 7, 30), _made(name, SPACE, 7, 30)
         assert not told.adaptive
         for number in range(20):
             assert told.ask(number) == untold.ask(number)
             told.tell(number, 1, math.nan if number % 3 else 0.1)
 
     def test_draws_lie_in_the_unit_cube_and_say_why(self, name: str) -> None:
-        for draw in _draws(make(name, SPACE, 0, 50), 50):
+        for draw in _draws(_made(name, SPACE, 0, 50), 50):
             assert len(draw.point) == len(SPACE.axes)
             assert all(isinstance(u, float) and 0 <= u <= 1 for u in draw.point)
             assert draw.reason
             assert {"learning_rate", "optimizer", "layers", "batch_size"} <= set(SPACE.decode(draw.point))
 
     def test_a_space_without_axes_has_the_empty_point(self, name: str) -> None:
-        draw = make(name, EMPTY, 0, 5).ask(0)
+        draw = _made(name, EMPTY, 0, 5).ask(0)
         assert draw is not None
         assert draw.point == ()
 

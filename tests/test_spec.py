@@ -226,6 +226,13 @@ class TestMeaning:
             "line 2: data.target: missing: name the column that holds the class"
         ]
 
+    def test_a_search_with_a_start_has_a_focus(self) -> None:
+        search = parse(_with(search="{start: [{learning_rate: 1, optimizer: sgd}, {batch_size: 7}]}")).search
+        assert search.start == ({"learning_rate": 1.0, "optimizer": "sgd"}, {"batch_size": 7})
+        assert search.focus is not None
+        assert (search.focus.share, search.focus.width, search.focus.widths) == (0.5, 0.2, {})
+        assert parse(_with(search="{start: [], focus: null}")) == parse(SHORT)
+
     def test_stopping_may_be_named_alone(self) -> None:
         for text in ("none", "{none: {}}", "{none: }", "{none: {max_epochs: 27}}"):
             assert parse(_with(stopping=text)).stopping.kind == "none"
@@ -253,6 +260,8 @@ class TestMeaning:
         )
         assert fixed.space().axes == ()
         assert fixed.warnings() == ["nothing is searched: the trials differ in their seeds only"]
+        (starts,) = parse(_with(search="{trials: 1, start: [{momentum: 0.9}, {momentum: 0.95}]}")).warnings()
+        assert starts.startswith("search.start: of 2 configurations only the first 1 will be tried")
 
     @pytest.mark.parametrize("template", SECRETS)
     def test_a_password_is_warned_of_wherever_it_stands_unless_it_is_only_named(self, template: str) -> None:
@@ -279,6 +288,7 @@ class TestRoundTrip:
             SHORT,
             _with(search="{sampler: grid, points: 3}", stopping="none", objective="{metric: val_accuracy}"),
             _with(train="{weight_decay: {grid: [0, 1e-5, 1e-3]}, learning_rate: {one_minus_log_uniform: [0.1, 0.5]}}"),
+            _with(search="{start: [{momentum: 0, batch_norm: true, decay: sqrt}], focus: {widths: {momentum: 0.4}}}"),
             "name: a\ndata: {sql: {url: 'sqlite:///a.db', query: 'SELECT * FROM t'}, target: '1e-4', time: 'on'}",
         ],
     )
@@ -489,6 +499,68 @@ BAD = [
         "search.points: 100 points per axis make 2,328,000,000 combinations, more than 1,000,000: "
         "fix some hyperparameters, set fewer points, or use sobol",
     ),
+    (
+        "search",
+        "{start: {momentum: 0.9}}",
+        "search.start: must be a list of configurations, such as [{learning_rate: 0.01}], got {momentum: 0.9}",
+    ),
+    (
+        "search",
+        "{start: [{}]}",
+        "search.start.0: must be a mapping of hyperparameter to value, such as {learning_rate: 0.01}, got {}",
+    ),
+    (
+        "search",
+        "{start: [{momentun: 0.9}]}",
+        "search.start.0.momentun: unknown hyperparameter; did you mean 'momentum'?",
+    ),
+    (
+        "search",
+        "{start: [{nonsense: 1}]}",
+        "search.start.0.nonsense: unknown hyperparameter; there are learning",
+    ),
+    (
+        "search",
+        "{start: [{hidden_units_2: 64}, {hidden_units_3: 0.5}]}",
+        "search.start.1.hidden_units_3: must be a whole number of at least 1 and at most 65536, got 0.5",
+    ),
+    (
+        "search",
+        "{start: [{decay_rate: {uniform: [0, 1]}}]}",
+        "search.start.0.decay_rate: must be a number of at least 0, got {uniform: [0, 1]}",
+    ),
+    (
+        "search",
+        "{start: [{decay: cosine}]}",
+        "search.start.0.decay: must be one of constant, inverse_time, ",
+    ),
+    (
+        "search",
+        "{focus: {share: 0.3}}",
+        "search.focus: draws around search.start, which has no configuration: give some there, or leave focus out",
+    ),
+    ("search", "{start: [{momentum: 0.9}], focus: {share: 1.5}}", "search.focus.share: must be at most 1, got 1.5"),
+    ("search", "{start: [{momentum: 0.9}], focus: {width: 0}}", "search.focus.width: must be above 0, got 0"),
+    (
+        "search",
+        "{start: [{momentum: 0.9}], focus: {widths: 0.4}}",
+        "search.focus.widths: must be a mapping of hyperparameter to half-width, such as {learning_rate: 0.4}, got 0.4",
+    ),
+    (
+        "search",
+        "{start: [{momentum: 0.9}], focus: {widths: {momentum: 0.6}}}",
+        "search.focus.widths.momentum: must be at most 0.5, got 0.6",
+    ),
+    (
+        "search",
+        "{start: [{momentum: 0.9}], focus: {widths: {learning-rate: 0.1}}}",
+        "search.focus.widths.learning-rate: unknown hyperparameter; did you mean 'learning_rate'?",
+    ),
+    (
+        "search",
+        "{start: [{momentum: 0.9}], focus: {widths: {beta1: 0.1}}}",
+        "search.focus.widths.beta1: is not searched, so it has no box; searched: learning_rate, momentum, hidden_units",
+    ),
     ("stopping", "asah", "stopping: must be a mapping with asha, successive_halving, none, got 'asah'"),
     ("stopping", "", "stopping: takes exactly one of asha, successive_halving, none, got nothing"),
     (
@@ -665,6 +737,7 @@ class TestProblems:
 WORDS = st.one_of(
     st.sampled_from([*Spec.model_fields, *CONDITIONS, "schedule", "rate", "by", "last", "fraction", "asha", "none"]),
     st.sampled_from(["uniform", "log_int", "choice", "grid", "per_layer", "source", "sql", "target", "min", "random"]),
+    st.sampled_from(["start", "focus", "share", "width", "widths", "before"]),
     st.text(max_size=4),
 )
 PLAIN = st.one_of(st.none(), st.booleans(), st.integers(-3, 300), st.floats(), WORDS, st.just("3 days"))
@@ -705,7 +778,8 @@ def test_the_json_schema_accepts_what_loads_and_describes_every_field() -> None:
     validator = jsonschema.Draft202012Validator(schema)
     stored = from_mapping(parse(COMPLETE).model_dump(mode="json")).model_dump(mode="json")
     layered = parse(_with(model="{hidden_units: {per_layer: [8, {int: [8, 9]}, 4]}}")).model_dump(mode="json")
-    for spec in (stored, layered, {"name": "a", "data": {"source": ["a.npz", "b.npz"]}}):
+    warm = parse(_with(search="{start: [{momentum: 0.9, optimizer: adam}], focus: {widths: {momentum: 0.4}}}"))
+    for spec in (stored, layered, warm.model_dump(mode="json"), {"name": "a", "data": {"source": ["a.npz", "b.npz"]}}):
         validator.validate(json.loads(json.dumps(spec)))
     for bad in (
         {"name": "a"},
@@ -715,6 +789,9 @@ def test_the_json_schema_accepts_what_loads_and_describes_every_field() -> None:
         stored | {"train": {"optimizer": "adma"}},
         stored | {"model": {"hidden_units": {"uniform": [1, 2]}}},
         stored | {"search": {"trials": 0}},
+        stored | {"search": {"start": {"momentum": 0.9}}},
+        stored | {"search": {"start": [{"momentum": [0.9]}]}},
+        stored | {"search": {"start": [{"momentum": 0.9}], "focus": {"widths": {"momentum": 0.6}}}},
     ):
         assert not validator.is_valid(bad), bad
     for section in [schema, *schema["$defs"].values()]:

@@ -1,4 +1,4 @@
-"""Commands that start work: check and run; and what they share with those that go on with it."""
+"""The command that starts work, run, and what it shares with those that go on with it."""
 
 from __future__ import annotations
 
@@ -24,73 +24,13 @@ from tuner.cli.app import (
     fail,
     place,
 )
+from tuner.cli.check import warn
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tuner.data.snapshot import Snapshot
     from tuner.engine.execution import SweepResult
     from tuner.engine.sweep import Place
-    from tuner.spec import Spec
-
-
-@app.command()
-def check(spec: SpecPath, sets: Sets = None, storage: StorageUri = None, as_json: Json = False) -> None:
-    """Read the spec and its data, and say what a sweep would search. Trains nothing."""
-    from tuner.engine import build
-    from tuner.review.describe import describe_data, describe_space
-    from tuner.spec import load
-
-    loaded = load(spec, sets or ())
-    snapshot = build.snapshot(loaded, place(storage).snapshots)
-    out = console(as_json)
-    warn(loaded, out)
-    out.print(describe_data(snapshot.description))
-    trials = _trials(loaded)
-    out.print(describe_space(loaded.space(), trials))
-    if as_json:
-        answer(_checked(loaded, snapshot, trials))
-
-
-def _checked(spec: Spec, snapshot: Snapshot, trials: int) -> dict[str, Any]:
-    from tuner.search.space import written
-
-    about, space = snapshot.description, spec.space()
-    return {
-        "name": spec.name,
-        "digest": snapshot.digest,
-        "rows": about["rows"],
-        "classes": about["classes"],
-        "columns": list(about["features"]),
-        "trials": trials,
-        "space": {axis.name: written(axis.domain) for axis in space.axes},
-        "fixed": dict(space.fixed),
-        "warnings": [*_warnings(spec), *about["warnings"]],
-    }
-
-
-def _trials(spec: Spec) -> int:
-    """How many trials a sweep can have: a grid has an end."""
-    return min(spec.search.trials, _grid_points(spec) or spec.search.trials)
-
-
-def _grid_points(spec: Spec) -> int | None:
-    """How many points the grid of `spec` has, as its sampler counts them; None where it draws from no grid."""
-    from tuner.search.grid import GridSampler
-
-    search = spec.search
-    if search.sampler != "grid":
-        return None
-    return GridSampler(spec.space(), search.seed, search.trials, search.points).size()
-
-
-def _warnings(spec: Spec) -> list[str]:
-    """The spec's own, and what its trials leave out of a grid: samplers are behind the spec's door."""
-    points, trials = _grid_points(spec) or 0, spec.search.trials
-    if points <= trials:
-        return spec.warnings()
-    left = f"search.trials of {trials:,} leaves out {points - trials:,} of the {points:,} points of the grid"
-    return [*spec.warnings(), f"{left}: set it to {points} to try all"]
 
 
 @app.command()
@@ -135,12 +75,6 @@ def _outwait_its_last_driver(sweep_id: str, where: Place, out: Console) -> None:
     out.print(f"waiting for news of the driver on {first.host}, which may be gone", highlight=False)
     while (found := status.read(where.sweep(sweep_id))) and found.status in status.ACTIVE and found.time == first.time:
         time.sleep(1.0)
-
-
-def warn(spec: Spec, out: Console) -> None:
-    """Says what is legal in the spec but probably not meant."""
-    for warning in _warnings(spec):
-        out.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
 
 
 def drive(sweep_id: str, where: Place, out: Console, as_json: bool) -> None:

@@ -10,8 +10,8 @@ import typer
 
 from cluster.job import Command, Job, State, Submission
 from tuner.cli.app import BAD_INPUT, FAILED, INTERRUPTED, Json, Sets, SpecPath, answer, app, console, fail
+from tuner.cli.check import warn
 from tuner.cli.logs import NAME_LABEL, Address, followed, named
-from tuner.cli.run import warn
 from tuner.cli.sending import PROGRAM, checked_id, environment, sent, tell
 
 if TYPE_CHECKING:

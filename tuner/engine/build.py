@@ -15,7 +15,9 @@ from tuner.data.variables import expanded
 from tuner.engine.ledger import Ledger, Terms
 from tuner.engine.packing import CostModel
 from tuner.search import samplers, stopping
+from tuner.search.samplers import Sampler
 from tuner.search.space import Space
+from tuner.search.warm import Focus
 from tuner.spec import Spec
 from tuner.spec.data import Split
 from tuner.trial import Stage
@@ -56,6 +58,15 @@ def facts(data: Snapshot) -> dict[str, Any]:
     return {**about, "inputs": data.encoder.width}
 
 
+def sampler(spec: Spec) -> Sampler:
+    """What draws the trials of `spec`, from none drawn yet."""
+    search, space = spec.search, spec.space()
+    focus = Focus(search.focus.share, search.focus.width, search.focus.widths) if search.focus else None
+    return samplers.make(
+        search.sampler, space, search.seed, search.trials, search.points, start=search.start or (), focus=focus
+    )
+
+
 def ledger(spec: Spec, data: Mapping[str, Any]) -> Ledger:
     """The empty ledger of a sweep on the snapshot with the facts `data`."""
     space, search, objective = spec.space(), spec.search, spec.objective
@@ -72,7 +83,7 @@ def ledger(spec: Spec, data: Mapping[str, Any]) -> Ledger:
             objective.baseline,
         ),
         space,
-        samplers.make(search.sampler, space, search.seed, search.trials, search.points),
+        sampler(spec),
         stopping.make(kind, getattr(rungs, "min_epochs", 1), rungs.max_epochs, getattr(rungs, "reduction", 2)),
         CostModel(
             data["inputs"],

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tuner.review.terminal import duration, table, text
 from tuner.search.space import Space, written
+from tuner.trial import Draw
 
 FAILURES = 3  # of the commonest reasons
 SHOWN = 10  # rows of the leaderboard
@@ -47,6 +48,14 @@ def describe_space(space: Space, trials: int) -> RenderableType:
     over = "1 axis" if len(axes) == 1 else f"{len(axes)} axes"
     lead = Text.assemble(("\nspace ", "bold"), f"{_count(trials, 'trial')} over {over}, the most important first")
     return Group(lead, table(axes), Text(f"fixed: {fixed or 'nothing'}"))
+
+
+def describe_start(space: Space, starts: Sequence[Draw], around: str) -> RenderableType:
+    """The configurations that are tried first, as this space has them, and where the trials after them are drawn."""
+    searched = {axis.name for axis in space.axes}
+    rows = [{name: value for name, value in space.decode(start.point).items() if name in searched} for start in starts]
+    notes = [Text(f"warning: {start.reason}", style="yellow") for start in starts if ";" in start.reason]
+    return Group(Text.assemble(("\nstart ", "bold"), f"with these, then {around}"), table(rows), *notes)
 
 
 def describe_result(

@@ -6,10 +6,14 @@ spec's `search.sampler`.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from tuner.search.space import Space
-from tuner.trial import Draw
+from tuner.trial import Draw, Value
+
+if TYPE_CHECKING:
+    from tuner.search.warm import Focus
 
 SAMPLERS = ("random", "grid", "sobol")
 
@@ -30,11 +34,30 @@ class Sampler(Protocol):
         """Trial `number` has reached `loss` (lower is better, NaN = diverged) after `epochs` epochs."""
 
 
-def make(name: str, space: Space, seed: int, trials: int, points: int | None = None) -> Sampler:
+def make(
+    name: str,
+    space: Space,
+    seed: int,
+    trials: int,
+    points: int | None = None,
+    *,
+    start: Sequence[Mapping[str, Value]] = (),
+    focus: Focus | None = None,
+) -> Sampler:
     """The sampler `name` over `space`; `trials` and `points` (values per axis) size a grid.
 
+    With configurations to `start` from, those come first, then draws around them as `focus` says among its own.
     Raises DomainError if a grid would have too many combinations, ValueError if there is no such sampler.
     """
+    if not start:
+        return _named(name, space, seed, trials, points)
+    from tuner.search.warm import Focus, WarmStart
+
+    focus = focus or Focus()
+    return WarmStart(_named(name, space, seed, focus.left(trials - len(start)), points), space, seed, start, focus)
+
+
+def _named(name: str, space: Space, seed: int, trials: int, points: int | None) -> Sampler:
     match name:
         case "random":
             from tuner.search.random import RandomSampler

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from tuner.search.space import AtLeast, Axis, Condition, OneOf, Space
-from tuner.spec.hyperparameter import PerLayer, Tunable, possible
-from tuner.spec.schema import Model, Train
+from tuner.spec.hyperparameter import PerLayer, Rule, Tunable, possible
+from tuner.spec.schema import Decay, Model, Train
 from tuner.trial import Value
 
 _LAYERED: Condition = (AtLeast("hidden_layers", 1),)
 _NORMED: Condition = (OneOf("batch_norm", (True,)),)
 _ADAPTIVE: Condition = (OneOf("optimizer", ("rmsprop", "adam")),)
+_OF_DECAY = MappingProxyType({"decay": "schedule", "decay_rate": "rate", "decay_every": "every"})
 
 # Every hyperparameter by falling importance, and when it is active.
 CONDITIONS: Mapping[str, Condition] = MappingProxyType(
@@ -59,6 +61,16 @@ def whole_space(model: Model, train: Train) -> Space:
     return Space(tuple(axes), fixed, conditions)
 
 
+def rule_of(name: str) -> Rule | None:
+    """What the hyperparameter `name` of a trial may be (hidden_units_2: of the second layer); None: there is none."""
+    known = re.sub(r"(?<=^hidden_units)_[1-9]\d*$", "", name)
+    if known not in CONDITIONS:
+        return None
+    section = next((section for section in (Model, Train) if known in section.model_fields), Decay)
+    field = section.model_fields[_OF_DECAY.get(known, known)]
+    return next(rule for rule in field.metadata if isinstance(rule, Rule))
+
+
 def deepest(layers: Tunable) -> int:
     """The largest number of hidden layers that `layers` allows."""
     return max(int(value) for value in possible(layers))
@@ -67,8 +79,7 @@ def deepest(layers: Tunable) -> int:
 def _hyperparameters(model: Model, train: Train) -> Iterator[tuple[str, Tunable, Condition]]:
     given = {name: getattr(model, name) for name in Model.model_fields}
     given |= {name: getattr(train, name) for name in Train.model_fields if name in CONDITIONS}
-    decay = train.learning_rate_decay
-    given |= {"decay": decay.schedule, "decay_rate": decay.rate, "decay_every": decay.every}
+    given |= {name: getattr(train.learning_rate_decay, field) for name, field in _OF_DECAY.items()}
     for name, condition in CONDITIONS.items():
         value = given[name]
         if isinstance(value, PerLayer):

@@ -1,4 +1,4 @@
-"""The sections of a spec but data: fields, defaults, legal values and what they mean. Names are binding."""
+"""The sections of a spec but data and search: fields, defaults, legal values and what they mean. Names are binding."""
 
 from __future__ import annotations
 
@@ -110,21 +110,6 @@ class Train(Section):
         if self.epoch_rows is not None and self.epoch_rows < largest:
             text = f"must be at least the largest batch_size ({largest:,}), got {self.epoch_rows:,}"
             yield "epoch_rows", f"{text}: an epoch has whole batches only"
-
-
-class Search(Section):
-    """What is tried, and in which order."""
-
-    sampler: Literal["random", "grid", "sobol"] = Field(default="random", description="How trials are drawn.")
-    trials: int = Field(default=64, ge=1, le=1_000_000, description="At most this many trials.")
-    seed: int = Field(default=0, ge=0, lt=2**63, description="Equal seeds draw equal trials.")
-    points: int | None = Field(
-        default=None, ge=2, le=1_000_000, description="Grid only: points per axis; default: what `trials` has room for."
-    )
-
-    def conflicts(self) -> Iterator[tuple[str, str]]:
-        if self.points is not None and self.sampler != "grid":
-            yield "points", f"is for sampler: grid, but the sampler is {self.sampler}: leave one of them out"
 
 
 class Halving(Section):

@@ -13,7 +13,8 @@ from tuner.spec.axes import deepest, space_of, whole_space
 from tuner.spec.data import Data
 from tuner.spec.hyperparameter import PerLayer
 from tuner.spec.reading import write
-from tuner.spec.schema import Budget, Halving, Model, Objective, Resources, Search, Stopping, Tracking, Train
+from tuner.spec.schema import Budget, Halving, Model, Objective, Resources, Stopping, Tracking, Train
+from tuner.spec.search import Search
 from tuner.spec.secrets import holds_secret
 from tuner.spec.section import Section
 
@@ -57,6 +58,14 @@ class Spec(Section):
         if combinations > LARGEST_GRID:
             text = f"{points} points per axis make {combinations:,} combinations, more than {LARGEST_GRID:,}"
             yield "search.points", f"{text}: fix some hyperparameters, set fewer points, or use sobol"
+        yield from self._boxless()
+
+    def _boxless(self) -> Iterator[tuple[str, str]]:
+        searched = [axis.name for axis in self.space().axes]
+        for name in self.search.focus.widths if self.search.focus else ():
+            if name not in searched:
+                told = ", ".join(searched) or "nothing"
+                yield f"search.focus.widths.{name}", f"is not searched, so it has no box; searched: {told}"
 
     def warnings(self) -> list[str]:
         """What is legal but probably not meant, one sentence each."""
@@ -70,6 +79,10 @@ class Spec(Section):
                     "flatters every model and may prefer the wrong one: leave `by` out to take the newest rows"
                 )
         yield from self._passwords()
+        starts = len(self.search.start or ())
+        if starts > self.search.trials:
+            told = f"of {starts} configurations only the first {self.search.trials} will be tried"
+            yield f"search.start: {told}: set search.trials to more"
         space = self.space()
         idle = [axis.name for axis in whole_space(self.model, self.train).axes if axis not in space.axes]
         idle = [name for name in idle if self._was_given(name)]

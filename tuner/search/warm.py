@@ -1,0 +1,142 @@
+"""Warm start: configurations that are known to be good come first, then a share of the draws in boxes around them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tuner.search.samplers import Sampler
+from tuner.search.space import Axis, Choice, Space
+from tuner.search.starts import Start, start_of
+from tuner.trial import Draw, Value, seed_of
+
+WIDEST = 0.5  # the box is the whole axis
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """A `share` (0 to 1) of the draws is made in boxes of half-width `width` (up to 0.5, on axes of length 1).
+
+    `widths` has the half-widths of axes that have another one.
+    """
+
+    share: float = 0.5
+    width: float = 0.2
+    widths: Mapping[str, float] = field(default_factory=dict)
+
+    def half(self, axis: str) -> float:
+        """The half-width of a box along `axis`."""
+        return self.widths.get(axis, self.width)
+
+    def left(self, draws: int) -> int:
+        """How many of the first `draws` draws after the start are made in no box: all but the share, rounded down."""
+        return max(draws, 0) - math.floor(max(draws, 0) * self.share)
+
+
+class WarmStart:
+    """First the configurations `start`, in their order; then `focus.share` of the draws in boxes, the rest `inner`'s.
+
+    Every beginning of the draws has its share. `inner` is asked for 0, 1, 2, ..., so its sequence has no gaps; once
+    it has no more (a grid), all draws are made in boxes, or there are none if the share is 0. The boxes around the
+    first start get every other draw, the others theirs in turn. A draw in a box depends on the seed and its number
+    alone. `inner` is told of its own draws only.
+
+    A box keeps its width at the ends of an axis: what would lie beyond one end is added at the other. On a choice,
+    the start's value is kept, but with a probability of the half-width one is drawn from all of its values. An axis
+    of which the start says nothing is drawn from all of it.
+    """
+
+    def __init__(
+        self, inner: Sampler, space: Space, seed: int, start: Sequence[Mapping[str, Value]], focus: Focus
+    ) -> None:
+        self.inner = inner
+        self.adaptive = inner.adaptive
+        self._axes = space.axes
+        self._seed = seed
+        self._starts = [start_of(space, params) for params in start]
+        self._focus = focus
+        self._end: float = math.inf  # how many draws `inner` has, as far as known
+
+    def ask(self, number: int) -> Draw | None:
+        if number < len(self._starts):
+            return Draw(self._starts[number].point, "; ".join((f"start {number + 1}", *self._starts[number].notes)))
+        own = self._own(number)
+        if own is None:
+            return self._near(number, number - len(self._starts) - self.asked(number))
+        draw = self.inner.ask(own) if own < self._end else None
+        if draw is None:
+            self._end = min(self._end, own)
+        return self._near(number, own) if draw is None and self._focus.share > 0 else draw
+
+    def tell(self, number: int, epochs: int, loss: float) -> None:
+        """Results go to `inner` if the draw was its own."""
+        own = self._own(number)
+        if own is not None and own < self._end:
+            self.inner.tell(own, epochs, loss)
+
+    def asked(self, trials: int) -> int:
+        """How many of the first `trials` trials `inner` is asked for."""
+        return self._focus.left(trials - len(self._starts))
+
+    def _own(self, number: int) -> int | None:
+        """The number that trial `number` has with `inner`; None for those of the start and in boxes."""
+        before = self.asked(number)
+        return before if self.asked(number + 1) > before else None
+
+    def _near(self, number: int, turn: int) -> Draw:
+        others = len(self._starts) - 1
+        which = 1 + turn // 2 % others if others and turn % 2 else 0
+        generator = np.random.Generator(np.random.Philox(seed_of(self._seed, "box", number)))
+        drawn = generator.random((len(self._axes), 2)).tolist()
+        return Draw(self._within(self._starts[which], drawn), f"draw {number} in the box around start {which + 1}")
+
+    def _within(self, start: Start, drawn: Sequence[Sequence[float]]) -> tuple[float, ...]:
+        """The point that `drawn` names: for each axis a place in the box (0 to 1) and a chance to leave a choice."""
+        point = []
+        for axis, centre, known, (place, chance) in zip(self._axes, start.point, start.known, drawn, strict=True):
+            half = self._focus.half(axis.name)
+            if not known or (isinstance(axis.domain, Choice) and chance < half):
+                point.append(place)
+            elif isinstance(axis.domain, Choice):
+                point.append(centre)
+            else:
+                low, high = _sides(centre, half)
+                point.append(low + place * (high - low))
+        return tuple(point)
+
+
+def grown(
+    space: Space, last: Focus, base: Focus, centre: Mapping[str, Value], winner: Mapping[str, Value]
+) -> dict[str, float]:
+    """The `widths` of the next boxes, after `winner` came out of a search that had boxes of `last` around `centre`.
+
+    Twice as wide (half-width up to 0.5) along each axis on which the winner lies in the outer tenth of the box (the
+    last 5% on either side), or beyond it, or has another value of a choice; elsewhere the widths of `base`. A side
+    of the box that is an end of the axis has nothing beyond it and is no reason to grow.
+    """
+    old, new = start_of(space, centre), start_of(space, winner)
+    widths = {name: half for name, half in base.widths.items() if any(axis.name == name for axis in space.axes)}
+    for i, axis in enumerate(space.axes):
+        half = last.half(axis.name)
+        if old.known[i] and new.known[i] and _at_edge(axis, old.point[i], half, new.point[i]):
+            widths[axis.name] = min(2 * half, WIDEST)
+    return widths
+
+
+def _at_edge(axis: Axis, centre: float, half: float, u: float) -> bool:
+    if isinstance(axis.domain, Choice):
+        return u != centre
+    low, high = _sides(centre, half)
+    margin = 0.05 * (high - low)
+    return (low > 0 and u < low + margin) or (high < 1 and u > high - margin)
+
+
+def _sides(centre: float, half: float) -> tuple[float, float]:
+    """The box along one axis: 2 * `half` wide, `centre` in its middle unless it would leave [0, 1]."""
+    if centre + half >= 1:
+        return 1 - 2 * half, 1.0
+    low = max(centre - half, 0.0)
+    return low, low + 2 * half

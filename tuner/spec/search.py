@@ -1,0 +1,108 @@
+"""The search section: how trials are drawn, and from which configurations the search starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from tuner.spec.axes import CONDITIONS, rule_of
+from tuner.spec.problems import ConflictError, nearest, shown
+from tuner.spec.section import Section
+from tuner.trial import Value
+
+
+def _configuration(raw: object) -> dict[str, Value]:
+    """A configuration by plain values, each legal for its hyperparameter (though perhaps outside its axis here)."""
+    if not isinstance(raw, Mapping) or not raw:
+        raise ValueError(f"must be a mapping of hyperparameter to value, such as {_EXAMPLE}, got {shown(raw)}")
+    problems, values = list(_unknown(raw)), {}
+    for name, value in raw.items():
+        rule = rule_of(str(name))
+        try:
+            if rule and not isinstance(value, Value):
+                raise ValueError(f"must be {rule.words()}, got {shown(value)}")
+            values[str(name)] = rule.read(value) if rule else value
+        except ValueError as error:
+            problems.append((str(name), str(error)))
+    if problems:
+        raise ConflictError(problems)
+    return values  # type: ignore[return-value]  # plain values are read as such
+
+
+def _configurations(raw: object) -> object:
+    if not isinstance(raw, list | tuple | None):
+        raise ValueError(f"must be a list of configurations, such as [{_EXAMPLE}], got {shown(raw)}")
+    return tuple(raw) if raw else None
+
+
+def _half_widths(raw: object) -> object:
+    if not isinstance(raw, Mapping):
+        raise ValueError(f"must be a mapping of hyperparameter to half-width, such as {_WIDTHS}, got {shown(raw)}")
+    problems = list(_unknown(raw))
+    if problems:
+        raise ConflictError(problems)
+    return dict(raw)
+
+
+def _unknown(names: Iterable[object]) -> Iterator[tuple[str, str]]:
+    for name in map(str, names):
+        if rule_of(name) is None:
+            hint = nearest(name, CONDITIONS) or f"; there are {', '.join(CONDITIONS)}"
+            yield name, f"unknown hyperparameter{hint}"
+
+
+_EXAMPLE = "{learning_rate: 0.01}"
+_WIDTHS = "{learning_rate: 0.4}"
+Configuration = Annotated[dict[str, Value], BeforeValidator(_configuration)]
+Configurations = Annotated[tuple[Configuration, ...] | None, BeforeValidator(_configurations)]
+HalfWidth = Annotated[float, Field(gt=0, le=0.5)]
+HalfWidths = Annotated[dict[str, HalfWidth], BeforeValidator(_half_widths)]
+
+
+class Focus(Section):
+    """A share of the trials is drawn in boxes around search.start; an axis has length 1 on its own scale."""
+
+    share: float = Field(default=0.5, ge=0, le=1, description="This part of the trials that follow the start.")
+    width: float = Field(
+        default=0.2,
+        gt=0,
+        le=0.5,
+        description="Half-width of a box; a choice leaves its value with this probability. 0.5 is the whole axis.",
+    )
+    widths: HalfWidths = Field(
+        default_factory=dict, description="Half-widths along single axes, such as {learning_rate: 0.4}."
+    )
+
+
+class Search(Section):
+    """What is tried, and in which order."""
+
+    sampler: Literal["random", "grid", "sobol"] = Field(default="random", description="How trials are drawn.")
+    trials: int = Field(default=64, ge=1, le=1_000_000, description="At most this many trials.")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="Equal seeds draw equal trials.")
+    points: int | None = Field(
+        default=None, ge=2, le=1_000_000, description="Grid only: points per axis; default: what `trials` has room for."
+    )
+    start: Configurations = Field(
+        default=None,
+        description="Configurations that are tried first, in this order, such as the best of earlier searches: a list "
+        "of mappings of hyperparameter to plain value. What is left out stands in the middle of its axis, what lies "
+        "outside its axis at the nearest end; what is not searched is ignored.",
+    )
+    focus: Focus | None = Field(
+        default=None, description="How much of the search is drawn around `start`, and how near; the rest anywhere."
+    )
+
+    @classmethod
+    def completed(cls, raw: dict[str, Any]) -> dict[str, Any]:
+        if raw.get("start") and raw.get("focus") is None:
+            raw["focus"] = {}
+        return raw
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        if self.points is not None and self.sampler != "grid":
+            yield "points", f"is for sampler: grid, but the sampler is {self.sampler}: leave one of them out"
+        if self.focus is not None and not self.start:
+            yield "focus", "draws around search.start, which has no configuration: give some there, or leave focus out"
