@@ -21,6 +21,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "tuner.spec": ("tuner.spec", "tuner.trial", "tuner.search.space"),
     "tuner.data": ("tuner.data", "tuner.trial", "models.features", "models.columns"),
     "tuner.engine": ("tuner.engine", "tuner.data", "tuner.spec", "tuner.search", "tuner.trial", "models"),
+    "tuner.retune": (
+        *("tuner.retune", "tuner.engine", "tuner.data", "tuner.spec", "tuner.search", "tuner.trial", "models"),
+        "cluster.schedule",
+    ),
     "tuner.review": ("tuner.review", "tuner.trial", "tuner.spec", "tuner.search", "tuner.engine.tracking"),
     "tuner.api": ("tuner", "models"),
     "tuner.cli": ("tuner", "models", "cluster"),

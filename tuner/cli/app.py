@@ -28,7 +28,7 @@ app = typer.Typer(
 )
 
 WIDTH = 140  # of lines that go to a file or a pipe
-BAD_INPUT, FAILED, INTERRUPTED = 2, 3, 130
+BAD_INPUT, FAILED, REFUSED, INTERRUPTED = 2, 3, 4, 130
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object as the last line of stdout; all else on stderr.")]
 Sets = Annotated[
@@ -76,7 +76,7 @@ def frame(
 
 def main() -> None:
     """Runs the command; known errors become one message and an exit code."""
-    from tuner.cli import run, submit, control, look, model, schedule, cluster  # noqa: F401, I001  # registers them in this order
+    from tuner.cli import run, submit, control, look, model, retune, schedule, cluster  # noqa: F401, I001  # registers them in this order
 
     use_the_cluster_that_is_up()
     before = signal.signal(signal.SIGTERM, _as_interrupt)

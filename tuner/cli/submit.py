@@ -50,7 +50,7 @@ def submit(
     loaded, out = load(spec, sets or ()), console(as_json)
     warn(loaded, out)
     sweep = new_id(loaded.name) if sweep_id is None else checked_id(sweep_id)
-    jobs, submission = _sent(loaded, sweep, named(address), storage, ship=not no_ship)
+    jobs, submission = send(loaded, sweep, named(address), storage, ship=not no_ship)
     if submission.labels.get(SPEC_LABEL, mine := _labels(loaded)[SPEC_LABEL]) != mine:
         out.print("warning: it was submitted with another spec, and that is the one that counts", style="yellow")
     tell(sweep, submission, jobs.address, f" --address {jobs.address}" if address else "", out)
@@ -63,8 +63,8 @@ def submit(
         _end_as(job)
 
 
-def _sent(spec: Spec, sweep: str, address: str, storage: str | None, *, ship: bool) -> tuple[Jobs, Submission]:
-    """Sends the sweep, once all that can be checked here is."""
+def send(spec: Spec, sweep: str, address: str, storage: str | None, *, ship: bool) -> tuple[Jobs, Submission]:
+    """Sends the sweep to the cluster at `address`, once all that can be checked here is."""
     from tuner.cli.shipment import packed
 
     variables = environment(storage)

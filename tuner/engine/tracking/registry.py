@@ -142,6 +142,7 @@ def _figures(result: Mapping[str, Any]) -> dict[str, str]:
     tags = {
         "caviar.sweep": result.get("sweep"),
         "caviar.trial": best.get("trial"),
+        "caviar.params": json.dumps(best["params"]) if "params" in best else None,
         "val_loss": best.get("val_loss"),
         "confirmed_val_loss_mean": again.get("val_loss_mean"),
         "confirmed_val_loss_std": again.get("val_loss_std"),

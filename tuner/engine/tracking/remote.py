@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-
-from mlflow.exceptions import MlflowException
 
 from tuner.engine import status
 from tuner.engine.control import Command
 from tuner.engine.status import Status
+from tuner.engine.tracking.answering import answering
 from tuner.engine.tracking.store import MlflowStore, told
 from tuner.engine.tracking.surface import ANSWER, COMMAND, STATUS
 
@@ -34,7 +32,7 @@ class RemoteSweeps:
 
     def __init__(self, uri: str) -> None:
         self._uri = told(uri)
-        with self._answers():
+        with answering(self._uri):
             self._store = MlflowStore(uri)
 
     def all(self, beginning: str = "") -> list[Seen]:
@@ -42,7 +40,7 @@ class RemoteSweeps:
         if beginning and not NAME.fullmatch(beginning):
             return []
         wanted = f" AND tags.`caviar.sweep` LIKE '{beginning}%'" if beginning else ""
-        with self._answers():
+        with answering(self._uri):
             found = [_seen(run) for run in self._runs(f"tags.`{STATUS}` LIKE '{{%'{wanted}")]
         mine = (one for one in found if one and one.sweep.startswith(beginning))  # to LIKE, `_` is any letter
         return sorted(mine, key=lambda one: -one.status.created)
@@ -59,12 +57,12 @@ class RemoteSweeps:
 
     def tell(self, seen: Seen, command: Command) -> None:
         """Leaves the command for the sweep's driver."""
-        with self._answers():
+        with answering(self._uri):
             self._store.set_tag(seen.run_id, COMMAND, str(command))
 
     def answer(self, seen: Seen) -> str | None:
         """What became of the command; None while nobody has looked at it."""
-        with self._answers():
+        with answering(self._uri):
             tags = self._store.tags(seen.run_id)
         return None if COMMAND in tags else tags.get(ANSWER)
 
@@ -78,25 +76,6 @@ class RemoteSweeps:
             token = page.token
             if not token:
                 return
-
-    @contextmanager
-    def _answers(self) -> Iterator[None]:
-        try:
-            yield
-        except MlflowException as error:
-            raise OSError(_sentence(self._uri, told(error))) from error
-
-
-def _sentence(uri: str, error: str) -> str:
-    """What is wrong with the MLflow at `uri`, and what to set."""
-    if "error code 401" in error:
-        text = "wants a name and a password, and got none or wrong ones (401)"
-        return f"MLflow at {uri} {text}: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-    if "error code 403" in error:
-        return f"MLflow at {uri} does not allow it to this user (403): ask its admin for the permission"
-    if "failed with exception" in error:
-        return f"nothing answers at {uri}: start MLflow there with `caviar up`, or correct MLFLOW_TRACKING_URI"
-    return f"MLflow at {uri} does not answer as it should: {error[:500]}"
 
 
 def _seen(run: Any) -> Seen | None:

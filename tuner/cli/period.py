@@ -1,0 +1,135 @@
+"""What the commands of re-tuning share: a policy, opened with all that is around it, and how its periods are told."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from tuner.cli.app import answer, own_home, place
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cluster.schedule import Occurrence
+    from tuner.engine.sweep import Place
+    from tuner.retune.policy import Policy
+    from tuner.retune.setting import Runner, Setting
+    from tuner.retune.states import Period
+    from tuner.spec import Spec
+
+DATABASE = "CAVIAR_DATABASE"
+
+
+@contextlib.contextmanager
+def opened(path: Path, out: Console, as_json: bool) -> Iterator[Setting]:
+    """The policy at `path`, whose model this process drives for the time of the block."""
+    from tuner.engine.tracking.champions import Champions
+    from tuner.retune.lease import driving
+    from tuner.retune.periods import Periods
+    from tuner.retune.policy import load_policy
+    from tuner.retune.setting import Setting
+
+    policy, spec = load_policy(path)
+    where, clock = place(policy.run.storage), partial(datetime.now, UTC)
+    others = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()  # Ray prints, too
+    with contextlib.closing(Periods(database())) as periods, others, driving(periods, policy.model, clock) as claim:
+        champions = Champions(spec.tracking.uri or where.tracking)
+        say = partial(out.print, highlight=False, markup=False)
+        yield Setting(policy, spec, where, periods, champions, _runner(policy, where, out), clock, claim, say)
+
+
+def known(path: Path) -> tuple[Policy, list[Period]]:
+    """The policy and its periods so far; nothing is claimed."""
+    from tuner.retune.periods import Periods
+    from tuner.retune.policy import load_policy
+
+    policy, _ = load_policy(path)
+    with contextlib.closing(Periods(database())) as periods:
+        return policy, periods.all(policy.model)
+
+
+def due(path: Path, now: str | None) -> Occurrence | None:
+    """The newest period of the policy's schedule; None before its first time."""
+    from cluster import schedule
+    from tuner.retune.policy import load_policy
+
+    policy, _ = load_policy(path)
+    cron, zone = policy.schedule.cron, policy.schedule.timezone
+    return schedule.latest(cron, zone, _moment(now, zone) if now else datetime.now(UTC))
+
+
+def database() -> str:
+    """Where the periods are kept: CAVIAR_DATABASE, else a file in CAVIAR_HOME."""
+    named = os.environ.get(DATABASE)
+    if named:
+        return named
+    own_home().mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{own_home() / 'retune.db'}"
+
+
+def published(setting: Setting, period: Period) -> Period:
+    """Shows the period in MLflow and tells people of it, once for each state in which it rests."""
+    from tuner.retune import publishing
+
+    return publishing.publish(setting, period)
+
+
+def tell(period: Period, out: Console, as_json: bool) -> None:
+    """The period's state and why, and its losses."""
+    from tuner.retune import history
+
+    out.print(f"period {period.period}: {period.state}: {period.reason}", highlight=False, markup=False)
+    if as_json:
+        answer(history.records([period])[0])
+    elif period.data.get("evaluation"):
+        out.print(history.table([period]))
+
+
+def user() -> str:
+    """Who decides, for the trail."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def _moment(text: str, zone: str) -> datetime:
+    """The time that `text` names in `zone`; of a date alone, its last moment: what is due on that day is due."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        form = "an ISO date or time, such as 2013-04-01 or 2013-04-01T06:00"
+        raise ValueError(f"--now must be {form}, not {text!r}") from None
+    if len(text) <= len("2013-04-01"):
+        found = datetime.combine(found.date(), time.max)
+    return found if found.tzinfo else found.replace(tzinfo=ZoneInfo(zone))
+
+
+def _runner(policy: Policy, where: Place, out: Console) -> Runner:
+    """Here, or on the policy's cluster."""
+    return partial(_there, policy, where) if policy.run.address else partial(_here, where, out)
+
+
+def _here(where: Place, out: Console, spec: Spec, sweep: str) -> None:
+    from tuner.retune.running import here
+    from tuner.review.terminal import Progress
+
+    out.print(f"sweep {sweep}", highlight=False)
+    with Progress(out) as progress:
+        here(where, progress, spec, sweep)
+
+
+def _there(policy: Policy, where: Place, spec: Spec, sweep: str) -> None:
+    """Submits the sweep, or attaches to it, and waits for its end. Its result is read from the shared storage."""
+    from tuner.cli.submit import send
+
+    jobs, submission = send(spec, sweep, str(policy.run.address), policy.run.storage, ship=True)
+    job = jobs.follow(sweep, partial(print, end="", flush=True, file=sys.stderr), submission.printed)
+    if not where.sweep(sweep).exists("result.json"):
+        raise OSError(f"sweep {sweep} has not finished at {jobs.address} ({job.state}): its log says why")

@@ -1,0 +1,131 @@
+"""The commands of re-tuning: a policy's periods, one after the other."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tuner.cli.app import BAD_INPUT, FAILED, REFUSED, Json, answer, app, console, fail
+from tuner.cli.period import due, known, opened, published, tell, user
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tuner.retune.states import Period
+
+retune = typer.Typer(help="Tune a model again on fresh data, period after period.", no_args_is_help=True)
+app.add_typer(retune, name="retune")
+
+PolicyPath = Annotated[Path, typer.Argument(help="The policy, a YAML file.", metavar="POLICY")]
+Now = Annotated[
+    str | None, typer.Option("--now", help="As if it were this time: a date (all of that day), or a date with a time.")
+]
+PROMOTED_OR_OPEN = ("promoted", "skipped", "pending_approval")
+
+
+@retune.command()
+def run(policy: PolicyPath, now: Now = None, as_json: Json = False) -> None:
+    """Do the latest period, whatever its state, and say what became of it; exit 4 where the champion stays."""
+    out = console(as_json)
+    found = _tick(policy, now, out, as_json)
+    if found is None:
+        fail(f"the schedule of {policy} has not come round yet: give a later --now", BAD_INPUT)
+    tell(found, out, as_json)
+    if found.state.value not in PROMOTED_OR_OPEN:
+        raise typer.Exit(REFUSED)
+
+
+@retune.command()
+def tick(policy: PolicyPath, now: Now = None, as_json: Json = False) -> None:
+    """Do what is due, if anything is; call it as often as you like. Exit 0 whatever the verdict is."""
+    from tuner.retune.lease import HeldError
+    from tuner.retune.machine import PeriodError
+
+    out = console(as_json)
+    try:
+        found = _tick(policy, now, out, as_json)
+    except (HeldError, PeriodError) as error:
+        out.print(f"nothing to do: {error}", highlight=False, markup=False)
+        found = None
+    if found:
+        tell(found, out, as_json)
+    elif as_json:
+        answer({"period": None})
+
+
+@retune.command()
+def promote(policy: PolicyPath, as_json: Json = False) -> None:
+    """Approve the newest period, which waits for it: its model becomes the champion."""
+    from tuner.retune import machine
+
+    out = console(as_json)
+    with opened(policy, out, as_json) as setting:
+        periods = setting.periods.all(setting.policy.model)
+        if not periods:
+            fail(f"{setting.policy.model} has no period yet: caviar retune run {policy}", BAD_INPUT)
+        found = published(setting, machine.approve(setting, periods[-1], user()))
+    tell(found, out, as_json)
+    if found.state.value != "promoted":
+        raise typer.Exit(REFUSED)
+
+
+@retune.command()
+def rollback(policy: PolicyPath, as_json: Json = False) -> None:
+    """Make the champion before the last promotion the champion again."""
+    from tuner.retune import machine
+
+    out = console(as_json)
+    with opened(policy, out, as_json) as setting:
+        found = published(setting, machine.roll_back(setting, user()))
+    tell(found, out, as_json)
+
+
+@retune.command()
+def status(policy: PolicyPath, as_json: Json = False) -> None:
+    """Show where the newest period stands, and when the next one begins."""
+    from cluster import schedule
+    from tuner.retune import history
+
+    loaded, found = known(policy)
+    following = schedule.following(loaded.schedule.cron, loaded.schedule.timezone, datetime.now(UTC))
+    newest = history.records(found[-1:])
+    if as_json:
+        answer({"model": loaded.model, "period": newest[0] if newest else None, "next": following.at.isoformat()})
+        return
+    out = console()
+    line = f"{found[-1].period}: {found[-1].state}: {found[-1].reason}" if found else "no period yet"
+    out.print(f"{loaded.model}  {line}", highlight=False, markup=False)
+    if found and found[-1].data.get("trouble"):
+        out.print(f"trouble   {found[-1].data['trouble']}", highlight=False, markup=False)
+    out.print(f"next      {following.period} ({following.at.isoformat()})", highlight=False, markup=False)
+
+
+@retune.command(name="history")
+def show_history(policy: PolicyPath, as_json: Json = False) -> None:
+    """Show all periods of the model: verdicts, losses, and why."""
+    from tuner.retune import history
+
+    _, found = known(policy)
+    if as_json:
+        answer({"periods": history.records(found)})
+    else:
+        console().print(history.table(found))
+
+
+def _tick(path: Path, now: str | None, out: Console, as_json: bool) -> Period | None:
+    """The period that is due, brought as far as it goes; None before the schedule's first time."""
+    from tuner.retune import machine
+
+    found = due(path, now)
+    if found is None:
+        return None
+    with opened(path, out, as_json) as setting:
+        try:
+            return published(setting, machine.tick(setting, found.period, found.at))
+        except machine.PeriodError:
+            raise
+        except (OSError, ValueError) as error:
+            fail(f"period {found.period}: {error}\nnothing is lost: the next tick goes on", FAILED)
