@@ -139,11 +139,8 @@ class Policy(Section):
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         if self.run.address and not self.run.storage:
-            yield (
-                "run.storage",
-                "is needed with run.address: a URI, or a folder that the cluster shares with this machine"
-            yield "run.storage", told,
-            )
+            told = "is needed with run.address: a URI, or a folder that the cluster shares with this machine"
+            yield "run.storage", told
         if holds_secret(self.run.storage or ""):
             yield "run.storage", "holds a password: set it in the cluster's environment"
 

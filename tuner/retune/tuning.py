@@ -9,6 +9,7 @@ from typing import Any
 from models.columns import DataError
 from tuner.engine import publisher
 from tuner.engine.journal import Journal
+from tuner.engine.pause import StoppedError
 from tuner.retune import specs
 from tuner.retune.setting import Setting, Step, champion_of
 from tuner.retune.states import Period, State
@@ -28,6 +29,8 @@ def tune(setting: Setting, period: Period) -> Step:
         again = _retrained(setting, period)
     except (DataError, DataChangedError) as error:
         return Step(State.HELD_DATA, str(error))
+    except StoppedError as error:
+        return Step(State.REJECTED, f"somebody stopped the sweep: {error}")
     if found["reason"]:
         return Step(State.REJECTED, f"the sweep found no model: {found['reason']}", {"tuning": found})
     tuned = {**found, "start": start, "widths": focus and focus["widths"]}
