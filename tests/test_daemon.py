@@ -109,13 +109,13 @@ def test_rounds_come_again_and_never_two_at_once(started: Started) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_running_command_is_interrupted_and_waited_for(started: Started, number: signal.Signals) -> None:
-    daemon = started.daemon(0.2, started.child("a", 60), started.child("b", 0))
+    daemon = started.daemon(0.2, started.child("a", 15), started.child("b", 0))
     soon(lambda: started.lines("a"))
     daemon.send_signal(number)
     code, printed = ended(daemon)
     assert code == 0
     assert started.lines("a")[1:] == ["interrupted"]
-    assert printed == ["60 130"]
+    assert printed == ["15 130"]
     assert started.lines("b") == []  # nothing else begins
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.lines("a")[0].split()[1]), 0)
@@ -123,13 +123,13 @@ def test_a_running_command_is_interrupted_and_waited_for(started: Started, numbe
 
 def test_a_terminals_interrupt_reaches_a_command_once(started: Started) -> None:
     """Ctrl-C goes to a whole process group; a second one would cut short how the command ends."""
-    daemon = started.daemon(3600, started.child("a", 60))
+    daemon = started.daemon(3600, started.child("a", 15))
     soon(lambda: started.lines("a"))
     child = int(started.lines("a")[0].split()[1])
     assert os.getpgid(child) == child != os.getpgid(daemon.pid)
     assert os.getsid(child) == child
     daemon.send_signal(signal.SIGINT)
-    assert ended(daemon) == (0, ["60 130"])
+    assert ended(daemon) == (0, ["15 130"])
 
 
 @pytest.mark.parametrize(("now", "expected"), [(7200.0, 3600.0), (7201.0, 3599.0), (10799.5, 0.5)])
