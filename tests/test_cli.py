@@ -86,6 +86,24 @@ def test_check_counts_the_points_that_a_grid_has(home: Home, spec: Path) -> None
     assert constant.startswith("constant in the training rows")
 
 
+def test_check_shows_where_the_search_starts(home: Home, spec: Path) -> None:
+    grid = "{learning_rate: {grid: [0.01, 0.1]}, optimizer: sgd, batch_size: 64, learning_rate_decay: {schedule: sqrt}}"
+    search = "{sampler: grid, points: 2, trials: 5, start: [{learning_rate: 0.07, decay_rate: 0.5, momentum: 0.9}]}"
+    options = ["--set", "model={hidden_layers: 0}", "--set", f"train={grid}", "--set", f"search={search}"]
+    done = home.caviar("check", str(spec), *options, "--json")
+    said = " ".join(done.stderr.split())
+    assert "50% of the trials in boxes of half-width 0.2 around them, the others by the grid sampler" in said
+    assert "start 1; learning_rate 0.07 is not on its axis: 0.1 instead; not searched, so ignored: momentum" in said
+    checked = json.loads(done.stdout)
+    (start,) = checked["start"]
+    assert (start["params"]["learning_rate"], start["params"]["decay_rate"]) == (0.1, 0.5)
+    assert checked["trials"] == 5
+    left = next(warning for warning in checked["warnings"] if "of the grid" in warning)
+    assert left.startswith("search.trials of 5 leaves out 2 of the 4 points of the grid: the start and the boxes")
+    none = home.answer("check", str(spec), *options, "--set", "search.trials=9", "--set", "search.focus.share=0")
+    assert none["trials"] == 5  # the start and the grid, which ends
+
+
 def test_one_is_not_told_in_the_plural() -> None:
     from rich.console import Console
 

@@ -145,8 +145,8 @@ class TestGrid:
         space = Space((Axis("a", Uniform(0, 1)), Axis("b", Uniform(0, 1))))
         sampler = warm({"a": 0.5, "b": 0.5}, sampler="grid", space=space, trials=19)
         assert sampler.asked(19) == 9
-        drawn = draws(sampler, 19)
-        assert len({draw.point for draw in drawn if draw.reason.startswith("grid")}) == 9  # 3 x 3, not 4 x 4
+        grid = [draw.point for draw in draws(sampler, 19) if draw.reason.startswith("grid")]
+        assert sorted(grid) == [(a, b) for a in (0, 0.5, 1) for b in (0, 0.5, 1)]  # 3 x 3, where 19 hold 4 x 4
 
 
 class Learner:

@@ -52,10 +52,10 @@ def describe_space(space: Space, trials: int) -> RenderableType:
 
 def describe_start(space: Space, starts: Sequence[Draw], around: str) -> RenderableType:
     """The configurations that are tried first, as this space has them, and where the trials after them are drawn."""
-    searched = {axis.name for axis in space.axes}
-    rows = [{name: value for name, value in space.decode(start.point).items() if name in searched} for start in starts]
-    notes = [Text(f"warning: {start.reason}", style="yellow") for start in starts if ";" in start.reason]
-    return Group(Text.assemble(("\nstart ", "bold"), f"with these, then {around}"), table(rows), *notes)
+    rows = [space.decode(start.point) for start in starts]
+    lead = Text.assemble(("\nstart ", "bold"), f"with these, then {around}")
+    notes = [Text(start.reason, style="yellow") for start in starts if ";" in start.reason]
+    return Group(lead, table(rows, columns=[axis.name for axis in space.axes]), *notes)
 
 
 def describe_result(
