@@ -89,7 +89,7 @@ def tell(period: Period, out: Console, as_json: bool) -> None:
 
     out.print(f"period {period.period}: {period.state}: {period.reason}", highlight=False, markup=False)
     if as_json:
-        answer(history.records([period])[0])
+        answer(history.rows([period])[0])
     elif period.data.get("evaluation"):
         out.print(history.table([period]))
 

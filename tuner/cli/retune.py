@@ -91,7 +91,7 @@ def status(policy: PolicyPath, as_json: Json = False) -> None:
 
     loaded, found = known(policy)
     following = schedule.following(loaded.schedule.cron, loaded.schedule.timezone, datetime.now(UTC))
-    newest = history.records(found[-1:])
+    newest = history.rows(found[-1:])
     if as_json:
         answer({"model": loaded.model, "period": newest[0] if newest else None, "next": following.at.isoformat()})
         return
@@ -110,7 +110,7 @@ def show_history(policy: PolicyPath, as_json: Json = False) -> None:
 
     _, found = known(policy)
     if as_json:
-        answer({"periods": history.records(found)})
+        answer({"periods": history.rows(found)})
     else:
         console().print(history.table(found))
 

@@ -58,8 +58,9 @@ def _retrained(setting: Setting, period: Period) -> Mapping[str, Any]:
 def _swept(setting: Setting, period: Period, spec: Spec, contender: str) -> dict[str, Any]:
     """Runs the sweep; what it found. OSError where MLflow has not got its model yet."""
     sweep = specs.sweep_id(setting.policy, period, period.data["facts"]["digest"], contender)
-    setting.run(spec, sweep)
     folder = setting.place.sweep(sweep)
+    if not (folder.exists("result.json") and publisher.published(folder).model_uri):
+        setting.run(spec, sweep)
     made, wanted = Journal(folder).read(1)["snapshot"]["digest"], period.data["facts"]["digest"]
     if made != wanted:
         raise DataChangedError(f"the source changed after it was read: it gave {made[:12]}, and {wanted[:12]} before")
