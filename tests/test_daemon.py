@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,9 +12,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cluster.daemon import until_next
+from cluster.local import environment
+from cluster.processes import new_mark
+from cluster.record import Record, head_file, write
 from tests.conftest import COMMAND
 
 # argv: seconds of a round, then the scripts that are its commands.
@@ -50,9 +55,9 @@ class Started:
     def daemon(self, every: float, *commands: list[str]) -> subprocess.Popen[str]:
         return self.start(sys.executable, "-c", DAEMON, str(every), *("|".join(command) for command in commands))
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
+    def start(self, *command: str, **env: str) -> subprocess.Popen[str]:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        process = subprocess.Popen(command, cwd=self.folder, **pipes)  # type: ignore[call-overload]
+        process = subprocess.Popen(command, cwd=self.folder, env={**os.environ, **env}, **pipes)  # type: ignore[call-overload]
         self.processes.append(process)
         return self.processes[-1]
 
@@ -88,14 +93,13 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
 
 def test_the_first_round_comes_at_once_and_a_signal_ends_the_wait(started: Started) -> None:
     daemon = started.daemon(3600, started.child("a", 0), [str(started.folder / "gone")], started.child("b", 0))
-    soon(lambda: started.lines("b")[1:])
-    assert started.lines("a")[1] == "done"
-    daemon.send_signal(signal.SIGTERM)
-    code, printed = ended(daemon)
-    assert code == 0
-    assert printed[0] == "0 0"
+    assert daemon.stdout is not None
+    printed = [daemon.stdout.readline() for _ in range(3)]
+    assert [printed[0], printed[2]] == ["0 0\n", "0 0\n"]
     assert "No such file" in printed[1]  # what cannot start costs the others nothing
-    assert printed[2:] in ([], ["0 0"])  # it ends between two lines, too
+    assert [started.lines(name)[1:] for name in "ab"] == [["done"], ["done"]]
+    daemon.send_signal(signal.SIGTERM)
+    assert ended(daemon) == (0, [])
 
 
 def test_rounds_come_again_and_never_two_at_once(started: Started) -> None:
@@ -137,21 +141,35 @@ def test_rounds_are_at_full_hours(now: float, expected: float) -> None:
     assert until_next(now, 3600) == expected
 
 
-def test_the_command_ticks_each_policy(started: Started) -> None:
-    for name in ("one.yaml", "two.yaml"):
-        (started.folder / name).write_text("no: policy\n")
-    daemon = started.start(COMMAND, "schedule", "run", "one.yaml", "two.yaml")
+def test_the_command_ticks_a_policy_and_says_how_it_went(started: Started) -> None:
+    (started.folder / "bad.yaml").write_text("no: policy\n")
+    daemon = started.start(COMMAND, "schedule", "run", "bad.yaml")
     assert daemon.stdout is not None
-    printed = []
-    while not (printed and "two.yaml  " in printed[-1]):
-        printed.append(daemon.stdout.readline())
-        assert printed[-1], printed
+    line = next(line for line in daemon.stdout if "bad.yaml  exit" in line)
     daemon.send_signal(signal.SIGTERM)
-    assert ended(daemon)[0] == 0
-    assert [line.split(maxsplit=2)[2] for line in printed if ".yaml  " in line] == [
-        "one.yaml  exit 2\n",
-        "two.yaml  exit 2\n",
-    ]
+    assert ended(daemon) == (0, [])
+    assert line.split(maxsplit=2)[2] == "bad.yaml  exit 2\n"
+
+
+def test_a_tick_looks_for_the_cluster_by_itself(started: Started) -> None:
+    """The daemon outlives the cluster that is up when it begins, but keeps what the user has set."""
+    (started.folder / "bad.yaml").write_text("no: policy\n")
+    mark, here = new_mark(), "http://127.0.0.1:9"
+    head = started.start("sleep", "60", CAVIAR_MARK=mark)
+    pids = {"Ray head": head.pid}
+    record = Record(mark, socket.gethostname(), "127.0.0.1:9", "", dashboard=here, mlflow=here, storage="/x", pids=pids)
+    write(head_file(started.folder), record)
+    assert environment(started.folder)["RAY_ADDRESS"] == "127.0.0.1:9"
+
+    own = {"CAVIAR_HOME": str(started.folder), "MLFLOW_TRACKING_URI": "http://127.0.0.1:10"}
+    daemon = started.start(COMMAND, "schedule", "run", "bad.yaml", **own)
+    children = psutil.Process(daemon.pid).children
+    soon(lambda: any("retune" in child.cmdline() for child in children()))
+    given = children()[0].environ()
+    daemon.send_signal(signal.SIGTERM)
+    ended(daemon)
+    assert own.items() <= given.items()
+    assert not {"RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "CAVIAR_STORAGE"} & set(given)
 
 
 def test_nothing_starts_without_all_policies(started: Started) -> None:
