@@ -282,7 +282,7 @@ class TestHistory:
         assert "…" in text
 
     def test_a_long_reason_ends_with_a_sentence_if_it_can(self) -> None:
-        assert history.shortened("One is better. " + "word " * 40, 40) == "One is better."
+        assert history.shortened("One is better. " + "word " * 40, 36) == "One is better."
         assert history.shortened("word " * 40, 12) == "word word …"
         assert history.shortened("short") == "short"
 
@@ -309,7 +309,7 @@ def hook() -> Iterator[SimpleNamespace]:
         def log_message(self, *_: Any) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield SimpleNamespace(at=f"127.0.0.1:{server.server_address[1]}", received=received)
     server.shutdown()
     server.server_close()

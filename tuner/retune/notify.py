@@ -44,7 +44,7 @@ class _Delivery(threading.Thread):
         try:
             self.failed = self._send()
         except Exception as error:  # 130 plugins of others; none of them may fail a period
-            self.failed = f"{type(error).__name__}: {error}"
+            self.failed = _hidden(f"{type(error).__name__}: {error}", self._address)
 
     def _send(self) -> str | None:
         from apprise import Apprise, AppriseAsset, NotifyFormat
@@ -54,7 +54,7 @@ class _Delivery(threading.Thread):
             return "this is no address that Apprise can read; in a password, special characters are written as %XX"
         sent = service.notify(self._text, self._title, self._kind, body_format=NotifyFormat.TEXT)
         told = " ".join(entry.message for entry in sent.logs())
-        return None if sent else told or "Apprise does not say why"
+        return None if sent else _hidden(told, self._address) or "Apprise does not say why"
 
 
 def notify(addresses: Sequence[str], period: Period, text: str) -> list[str]:
@@ -65,9 +65,9 @@ def notify(addresses: Sequence[str], period: Period, text: str) -> list[str]:
     """
     if not addresses:
         return []
+    logging.getLogger("apprise").propagate = False  # what it has to say is returned
     from apprise import NotifyType
 
-    logging.getLogger("apprise").propagate = False  # what it has to say is returned
     title = f"{period.model} {period.period}: {period.state.replace('_', ' ')}"
     kind = NotifyType[KINDS.get(period.state, "INFO")]
     sending = [_begun(address, title, text, kind) for address in addresses]
@@ -75,7 +75,7 @@ def notify(addresses: Sequence[str], period: Period, text: str) -> list[str]:
     for place, (address, delivery) in enumerate(zip(addresses, sending, strict=True), 1):
         if isinstance(delivery, _Delivery):
             delivery.join(max(until - time.monotonic(), 0))
-            why = delivery.failed and _hidden(delivery.failed, _expanded(address)[0])
+            why = delivery.failed
         else:
             why = delivery
         if why:
