@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.simulation import SPACE as SIMULATED
+from tests.test_history import state, work
 from tuner.engine import build
+from tuner.engine.history import History
+from tuner.engine.journal import Journal
+from tuner.engine.storage import Storage
 from tuner.search.samplers import SAMPLERS, make
 from tuner.search.space import Axis, Choice, Grid, Int, LogInt, LogUniform, OneOf, Space, Uniform
 from tuner.search.starts import start_of
@@ -282,3 +287,24 @@ def test_the_spec_reaches_the_sampler(sampler: str) -> None:
     assert not math.isclose(drawn[2].point[0], 0.5)
     plain = build.sampler(from_mapping({"name": "a", "data": {"source": "a.npz"}}))
     assert not isinstance(plain, WarmStart)
+
+
+def test_a_journal_of_a_warm_sweep_replays_to_the_same_state(tmp_path: Path) -> None:
+    search = {"trials": 20, "start": [{"learning_rate": 0.02}, {"learning_rate": 5, "batch_size": 64}]}
+    spec = from_mapping({"name": "a", "data": {"source": "a.npz"}, "search": search})
+    facts = {"inputs": 20, "classes": ["a", "b"], "rows": {"train": 200_000}}
+    storage = Storage(tmp_path)
+    live = History(storage, Journal(storage), build.ledger(spec, facts), clock=lambda: 0.0)
+    live.replay()
+    live.begin()
+    for _ in range(8):
+        number = live.ask(1)
+        assert number is not None
+        work(storage, live, number)
+        live.done(live.open[number].id)
+    again = History(storage, Journal(storage), build.ledger(spec, facts), clock=lambda: 0.0)
+    again.replay()
+    assert state(again) == state(live)
+    origins = {name: trial.origin for name, trial in again.ledger.trials.items()}
+    assert origins["t0001"].startswith("start 2; learning_rate 5.0 is not on its axis")
+    assert any("in the box around start 1" in origin for origin in origins.values())
