@@ -18,7 +18,8 @@ def paired(reference: pd.DataFrame, fresh: pd.DataFrame, name: str, kind: Kind) 
     """Column `name` of either frame as float64 [m] and [n], NaN where a value is missing or the column is.
 
     Numbers and booleans are themselves (infinities, and what is no number, count as missing). Levels of a category
-    are numbered by how often they come on both sides together, 0 the most frequent; 2, 2.0 and "2" are one level.
+    are numbered by how often they come on both sides together, 0 the most frequent; 2, 2.0 and "2" are one level,
+    and so are all that come but once: ids differ on both sides, and that tells nothing.
     """
     sides = [frame.reindex(columns=[name])[name] for frame in (reference, fresh)]
     old, new = [_numbers(side) for side in sides] if kind is not Kind.CATEGORY else _ranked(sides)
@@ -40,5 +41,7 @@ def _ranked(sides: list[pd.Series]) -> list[Values]:
     for codes, texts in coded:
         for text, count in zip(texts, np.bincount(codes[codes >= 0], minlength=len(texts)).tolist(), strict=True):
             often[text] += count
-    place = {text: float(rank) for rank, text in enumerate(sorted(often, key=lambda text: (-often[text], text)))}
-    return [np.array([*(place[text] for text in texts), np.nan])[codes] for codes, texts in coded]  # -1: the last
+    ordered = sorted((text for text in often if often[text] > 1), key=lambda text: (-often[text], text))
+    place = {text: rank for rank, text in enumerate(ordered)}
+    last = len(place)
+    return [np.array([*(place.get(text, last) for text in texts), np.nan])[codes] for codes, texts in coded]
