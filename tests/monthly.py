@@ -15,7 +15,7 @@ POLICY = "policy.yaml"
 
 
 def table(start: str, end: str, *, angle: float = 0.0, seed: int = 0) -> pd.DataFrame:
-    """A row each half hour: the class is where (x, y) lies, in three sectors of the circle turned by `angle` radians."""
+    """A row each half hour: the class is the sector in which (x, y) lies, of three that are turned by `angle`."""
     times = pd.date_range(start, end, freq="30min", inclusive="left")
     random = np.random.default_rng(seed)
     x, y = random.normal(size=(2, len(times)))

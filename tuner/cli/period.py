@@ -40,11 +40,15 @@ def opened(path: Path, out: Console, as_json: bool) -> Iterator[Setting]:
 
     policy, spec = load_policy(path)
     where, clock = place(policy.run.storage), partial(datetime.now, UTC)
-    others = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()  # Ray prints, too
-    with contextlib.closing(Periods(database())) as periods, others, driving(periods, policy.model, clock) as claim:
+    with contextlib.ExitStack() as stack:
+        if as_json:
+            stack.enter_context(contextlib.redirect_stdout(sys.stderr))  # Ray prints, too
+        periods = stack.enter_context(contextlib.closing(Periods(database())))
+        run = stack.enter_context(_runner(policy, where, out))
+        claim = stack.enter_context(driving(periods, policy.model, clock))
         champions = Champions(spec.tracking.uri or where.tracking)
         say = partial(out.print, highlight=False, markup=False)
-        yield Setting(policy, spec, where, periods, champions, _runner(policy, where, out), clock, claim, say)
+        yield Setting(policy, spec, where, periods, champions, run, clock, claim, say)
 
 
 def known(path: Path) -> tuple[Policy, list[Period]]:
@@ -111,18 +115,17 @@ def _moment(text: str, zone: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=ZoneInfo(zone))
 
 
-def _runner(policy: Policy, where: Place, out: Console) -> Runner:
+@contextlib.contextmanager
+def _runner(policy: Policy, where: Place, out: Console) -> Iterator[Runner]:
     """Here, or on the policy's cluster."""
-    return partial(_there, policy, where) if policy.run.address else partial(_here, where, out)
-
-
-def _here(where: Place, out: Console, spec: Spec, sweep: str) -> None:
-    from tuner.retune.running import here
+    from tuner.retune.running import Here
     from tuner.review.terminal import Progress
 
-    out.print(f"sweep {sweep}", highlight=False)
-    with Progress(out) as progress:
-        here(where, progress, spec, sweep)
+    if policy.run.address:
+        yield partial(_there, policy, where)
+    else:
+        with Here(where, partial(Progress, out)) as here:
+            yield here
 
 
 def _there(policy: Policy, where: Place, spec: Spec, sweep: str) -> None:

@@ -43,17 +43,16 @@ def _problems(facts: Mapping[str, Any], rule: Check, at: datetime, champion: Kno
         if age > span(rule.max_age):
             days = age.total_seconds() / 86400
             yield f"the newest row may be {rule.max_age} old (check.max_age), and is {days:.1f} days old"
-    before = champion.missing if champion else {}
-    for name, share in facts["missing"].items():
-        if share > before.get(name, 0.0) + rule.max_missing:
-            usual = f", against {before[name]:.0%} in the champion's data" if name in before else ""
-            yield f"{name} is missing in {share:.0%} of the rows{usual} (check.max_missing: {rule.max_missing:.0%})"
     if champion:
         yield from _against(facts, rule, champion)
 
 
 def _against(facts: Mapping[str, Any], rule: Check, champion: Known) -> Iterator[str]:
     columns = facts["features"]
+    for name, before in champion.missing.items():
+        if (share := facts["missing"].get(name, 0.0)) > before + rule.max_missing:
+            usual = f"against {before:.0%} in the champion's data (check.max_missing: {rule.max_missing:.0%})"
+            yield f"{name} is missing in {share:.0%} of the rows, {usual}"
     absent = [name for name in champion.columns if name not in columns]
     if absent:
         yield f"the champion needs {_some(absent)}, which the data lack"

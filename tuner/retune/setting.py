@@ -19,7 +19,7 @@ from tuner.spec import Spec
 class Runner(Protocol):
     """Runs a sweep to its end, or goes on with it, wherever the policy wants it to run."""
 
-    def __call__(self, spec: Spec, sweep: str) -> None:
+    def __call__(self, spec: Spec, sweep_id: str, /) -> None:
         """Returns when the sweep has ended. DataError where its data cannot be used, OSError where it cannot be run."""
 
 
