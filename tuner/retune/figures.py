@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 COLUMNS = 30  # of the drift's picture; the table has all of them
-LABEL = 40  # characters
+LABEL = 30  # characters
 # Okabe and Ito's colours, which people with any colour vision tell apart; marks and dashes say the same without colour
 LOOKS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
@@ -70,13 +70,13 @@ def _drift(period: Period) -> Picture:
     shown = [one for one in every if one["effect"] is not None][:COLUMNS]
     figure = Figure()
     for name, colour, pattern, flag in (("shifted", SHIFTED, "/", True), ("not shifted", SAME, "", False)):
-        some = [one for one in shown if one["shifted"] is flag]
+        places = [place for place, one in enumerate(shown) if one["shifted"] is flag]
         fill = {"color": colour, "pattern_shape": pattern}
-        labels = [_label(one) for one in some]
-        effects = [one["effect"] for one in some]
-        figure.add_trace(Bar(x=effects, y=labels, orientation="h", marker=fill, name=name))
-    figure.update_layout(height=140 + 26 * len(shown), xaxis_title="effect: share of rows that makes the difference")
-    figure.update_yaxes(categoryorder="array", categoryarray=[_label(one) for one in reversed(shown)], dtick=1)
+        effects = [shown[place]["effect"] for place in places]
+        figure.add_trace(Bar(x=effects, y=places, orientation="h", marker=fill, name=name))
+    figure.update_layout(height=140 + 26 * len(shown), xaxis_title="effect (a share of rows)")
+    labels = [_label(one) for one in shown]  # cut, two may be the same: places are not
+    figure.update_yaxes(tickvals=list(range(len(shown))), ticktext=labels, autorange="reversed")
     figure.update_xaxes(range=[0, max([0.1, *(one["effect"] * 1.05 for one in shown)])])
     names = f": {', '.join(moved[:COLUMNS])}{', …' if len(moved) > COLUMNS else ''}" if moved else ""
     cut = f" The {COLUMNS} largest are shown." if len(every) > COLUMNS else ""
@@ -139,7 +139,7 @@ def _dressed(figure: Figure, *, legend: bool = True) -> Figure:
     figure.update_layout(
         template="plotly_white",
         font={"size": 14, "family": "system-ui, sans-serif", "color": "#222222"},
-        margin={"l": 20, "r": 20, "t": 20, "b": 60},
+        margin={"l": 20, "r": 20, "t": 40, "b": 60},
         showlegend=legend,
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     )

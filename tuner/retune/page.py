@@ -51,7 +51,7 @@ def _drawn(pictures: Sequence[Picture]) -> Iterator[str]:
             include_plotlyjs=False,
             full_html=False,
             div_id=f"picture-{place}",
-            config={"displaylogo": False, "responsive": True},
+            config={"displayModeBar": False, "responsive": True},
         )
         yield f"<h2>{html.escape(picture.title)}</h2>\n<figure>{drawn}"
         yield f"<figcaption>{html.escape(picture.text)}</figcaption></figure>"
