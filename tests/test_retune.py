@@ -24,7 +24,7 @@ from tuner.retune import machine, promotion
 from tuner.retune.lease import driving
 from tuner.retune.periods import Claim, Held, Periods, StaleClaimError
 from tuner.retune.setting import Setting
-from tuner.retune.states import Period, State
+from tuner.retune.states import NothingToDoError, Period, State
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -153,7 +153,7 @@ def test_three_months_down(shop: Path) -> None:
         old, new = setting.periods.all("shop")
         assert (old.state, new.period) == (State.SKIPPED, "2013-04-01")
         assert "2013-04-01 began before" in old.reason
-        with pytest.raises(machine.PeriodError, match="has begun already"):
+        with pytest.raises(NothingToDoError, match="has begun already"):
             machine.tick(setting, "2013-03-01", monthly.month("2013-03"))
 
 

@@ -61,6 +61,18 @@ def known(path: Path) -> tuple[Policy, list[Period]]:
         return policy, periods.all(policy.model)
 
 
+def settled(path: Path, name: str) -> Period | None:
+    """The period, if nothing is left to be done about it: cheap to ask, for a tick comes each hour."""
+    from tuner.retune.states import ENDS, State
+
+    policy, periods = known(path)
+    found = next((period for period in periods if period.period == name), None)
+    if found is None or found.state not in ENDS | {State.PENDING_APPROVAL}:
+        return None
+    done = (found.data.get("shown"), found.data.get("told") if policy.notify else found.state)
+    return found if done == (found.state, found.state) else None
+
+
 def due(path: Path, now: str | None) -> Occurrence | None:
     """The newest period of the policy's schedule; None before its first time."""
     from cluster import schedule

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.app import BAD_INPUT, FAILED, REFUSED, Json, answer, app, console, fail
-from tuner.cli.period import due, known, opened, published, tell, user
+from tuner.cli.period import due, known, opened, published, settled, tell, user
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,13 +41,12 @@ def run(policy: PolicyPath, now: Now = None, as_json: Json = False) -> None:
 @retune.command()
 def tick(policy: PolicyPath, now: Now = None, as_json: Json = False) -> None:
     """Do what is due, if anything is; call it as often as you like. Exit 0 whatever the verdict is."""
-    from tuner.retune.lease import HeldError
-    from tuner.retune.machine import PeriodError
+    from tuner.retune.states import NothingToDoError
 
     out = console(as_json)
     try:
         found = _tick(policy, now, out, as_json)
-    except (HeldError, PeriodError) as error:
+    except NothingToDoError as error:
         out.print(f"nothing to do: {error}", highlight=False, markup=False)
         found = None
     if found:
@@ -117,15 +116,18 @@ def show_history(policy: PolicyPath, as_json: Json = False) -> None:
 
 def _tick(path: Path, now: str | None, out: Console, as_json: bool) -> Period | None:
     """The period that is due, brought as far as it goes; None before the schedule's first time."""
-    from tuner.retune import machine
-
     found = due(path, now)
     if found is None:
         return None
+    if done := settled(path, found.period):
+        return done
+    from tuner.retune import machine
+    from tuner.retune.states import NothingToDoError
+
     with opened(path, out, as_json) as setting:
         try:
             return published(setting, machine.tick(setting, found.period, found.at))
-        except machine.PeriodError:
+        except NothingToDoError:
             raise
         except (OSError, ValueError) as error:
             fail(f"period {found.period}: {error}\nnothing is lost: the next tick goes on", FAILED)

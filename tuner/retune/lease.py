@@ -15,24 +15,21 @@ import psutil
 from sqlalchemy.exc import SQLAlchemyError
 
 from tuner.retune.periods import Claim, Held, Periods, StaleClaimError
+from tuner.retune.states import NothingToDoError
 
 LEASE = timedelta(seconds=120)
-
-
-class HeldError(RuntimeError):
-    """Another process drives the model; there is nothing to do but to let it."""
 
 
 @contextmanager
 def driving(periods: Periods, model: str, clock: Callable[[], datetime]) -> Iterator[Claim]:
     """The model's claim for the time of the block, renewed in the background.
 
-    HeldError where another process has it. If it is lost meanwhile, the main thread is interrupted and the block
+    NothingToDoError where another process has it. If it is lost meanwhile, the main thread is interrupted and the block
     ends with StaleClaimError.
     """
     claim = periods.claim(model, clock(), LEASE, owner(), gone=_is_gone(periods.holder(model)))
     if isinstance(claim, Held):
-        raise HeldError(f"{model} is being tuned by {claim.owner}")
+        raise NothingToDoError(f"{model} is being tuned by {claim.owner}")
     done, lost = threading.Event(), threading.Event()
     beat = threading.Thread(target=_renew, args=(periods, claim, clock, done, lost), daemon=True)
     beat.start()

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from tuner.retune import evaluation, fresh, promotion, tuning
 from tuner.retune.setting import Setting, Step
-from tuner.retune.states import ENDS, RESTS, Period, State
+from tuner.retune.states import ENDS, RESTS, NothingToDoError, Period, State
 
 
 class PeriodError(ValueError):
@@ -36,13 +36,13 @@ STEPS: Mapping[State, Callable[[Setting, Period], Step]] = MappingProxyType(
 def tick(setting: Setting, name: str, at: datetime) -> Period:
     """Brings the period `name`, which begins `at`, to its end or to where it waits; older ones are ended first.
 
-    Does nothing to a period that has ended. What was interrupted goes on from its state. PeriodError where a newer
-    period is there already.
+    Does nothing to a period that has ended. What was interrupted goes on from its state. NothingToDoError where a
+    newer period is there already.
     """
     known = setting.periods.all(setting.policy.model)
     newer = [period.period for period in known if period.at > at]
     if newer:
-        raise PeriodError(f"period {name} is over: {newer[-1]} has begun already")
+        raise NothingToDoError(f"period {name} is over: {newer[-1]} has begun already")
     for period in known:
         if period.at < at:
             _overtake(setting, period, name)

@@ -10,6 +10,10 @@ from types import MappingProxyType
 from typing import Any
 
 
+class NothingToDoError(ValueError):
+    """The period is over, or another process sees to it."""
+
+
 class State(StrEnum):
     """Where a period stands; each is written before anything is done that it stands for."""
 
