@@ -11,6 +11,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 GROUPS = 1000  # more blocks are pooled into so many at random: the variance is still known to 2%, the cost is bounded
+MANY = 30  # blocks whose resamples are hardly ever few
 COLUMNS = 64  # means whose resamples are held at once
 ROUNDING = 1e-12  # relative: residuals below are those of adding up floats
 
@@ -22,16 +23,6 @@ class Interval:
     mean: float
     low: float
     high: float
-
-
-@dataclass(frozen=True, eq=False)
-class Intervals:
-    """The same of C means, each [C], and how many blocks have a row of each."""
-
-    mean: Floats
-    low: Floats
-    high: Floats
-    blocks: Ints
 
 
 class Bootstrap:
@@ -55,38 +46,47 @@ class Bootstrap:
 
     def interval(self, values: Floats, tail: float) -> Interval:
         """Of the mean of `values` [N], N > 0; the true mean is below low, or above high, with chance `tail` each."""
-        found = self.intervals(values, np.zeros(len(values), np.int64), 1, tail)
-        return Interval(float(found.mean[0]), float(found.low[0]), float(found.high[0]))
+        rows, sums = self.totals(values, np.zeros(len(values), np.int64), 1)
+        residuals, means, errors = _centred(rows, sums)
+        mean, error = float(means[0]), float(errors[0])
+        if error == 0:
+            return Interval(mean, mean, mean)
+        t = self._studentised(residuals, rows)
+        # No interpolation: a resample of one block alone has an infinite t.
+        ends = np.quantile(t, 1 - tail, method="higher"), np.quantile(t, tail, method="lower")
+        return Interval(mean, mean - float(ends[0]) * error, mean - float(ends[1]) * error)
 
-    def intervals(self, values: Floats, places: Ints, count: int, tail: float) -> Intervals:
-        """The same for the mean of each of `count` slices; `places` [N] is each row's slice, -1 is none of them.
+    def totals(self, values: Floats, places: Ints, slices: int) -> tuple[Floats, Floats]:
+        """Rows, and sums of `values` [N], by block and slice [G, slices]; `places` [N] are slices, -1 for none."""
+        inside, shape = places >= 0, (self._groups, slices)
+        cells = self._group[inside] * slices + places[inside]
+        rows = np.bincount(cells, minlength=self._groups * slices).reshape(shape)
+        sums = np.bincount(cells, values[inside], minlength=self._groups * slices).reshape(shape)
+        return rows.astype(np.float64), sums.astype(np.float64)
 
-        Every slice must have a row.
+    def bounds(self, rows: Floats, sums: Floats, tail: float) -> Floats:
+        """Lower bounds [C] of the means of C slices, given their `totals` [G, C]; one is too high with chance `tail`.
+
+        The largest t of all slices in a resample gives one quantile for all (max-t: Romano and Wolf, Econometrica 73,
+        2005): with few blocks, a single slice's own far tail is not known well enough. Slices with rows in few of the
+        blocks have a wild t that would hide what is wrong in the others: they are a family of their own, and each
+        family gets half of `tail`.
         """
-        inside = places >= 0
-        cells = self._group[inside] * count + places[inside]
-        shape = (self._groups, count)
-        rows = np.bincount(cells, minlength=self._groups * count).reshape(shape).astype(np.float64)
-        sums = np.bincount(cells, values[inside], minlength=self._groups * count).reshape(shape)
-        mean = sums.sum(0) / rows.sum(0)
-        residuals = sums - mean * rows
-        residuals[np.abs(residuals) <= ROUNDING * np.abs(mean) * rows] = 0
-        error = np.sqrt((residuals**2).sum(0)) / rows.sum(0)
-        ends = np.empty((2, count))
-        for first in range(0, count, COLUMNS):
-            part = slice(first, first + COLUMNS)
-            t = self._studentised(residuals[:, part], rows[:, part])
-            # No interpolation: a resample of one block alone has an infinite t.
-            ends[0, part] = np.quantile(t, 1 - tail, axis=0, method="higher")
-            ends[1, part] = np.quantile(t, tail, axis=0, method="lower")
-        low, high = np.where(error > 0, mean - ends * error, mean)
-        return Intervals(mean, low, high, (rows > 0).sum(0))
+        residuals, low, errors = _centred(rows, sums)
+        blocks = (rows > 0).sum(0)
+        common = (blocks >= MANY) | (3 * blocks >= 2 * self._groups)
+        families = [family for family in (np.flatnonzero(common), np.flatnonzero(~common)) if len(family)]
+        for family in families:
+            largest = np.full(len(self._weights), -np.inf)
+            for first in range(0, len(family), COLUMNS):
+                part = family[first : first + COLUMNS]
+                largest = np.maximum(largest, self._studentised(residuals[:, part], rows[:, part]).max(1))
+            unsure = family[errors[family] > 0]
+            low[unsure] -= np.quantile(largest, 1 - tail / len(families), method="higher") * errors[unsure]
+        return low
 
     def _studentised(self, residuals: Floats, rows: Floats) -> Floats:
-        """(mean of the resample - mean) / its standard error [R, C]; both are those of a ratio, sum over rows.
-
-        `residuals` [blocks, C] are sums about the mean of all rows, which keeps the squares small.
-        """
+        """(mean of the resample - mean) / its standard error [R, C]; both are those of a ratio, sum over rows."""
         weights = self._weights
         drawn = weights @ rows
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -96,3 +96,11 @@ class Bootstrap:
             )
             t = shift * drawn / np.sqrt(np.maximum(squares, 0))
         return np.nan_to_num(t, nan=0.0, posinf=np.inf, neginf=-np.inf)  # 0/0: equal everywhere, or no row drawn
+
+
+def _centred(rows: Floats, sums: Floats) -> tuple[Floats, Floats, Floats]:
+    """Of each column: residuals of the sums about the mean of all rows [G, C], that mean and its standard error [C]."""
+    mean = sums.sum(0) / rows.sum(0)
+    residuals = sums - mean * rows
+    residuals[np.abs(residuals) <= ROUNDING * np.abs(mean) * rows] = 0
+    return residuals, mean, np.sqrt((residuals**2).sum(0)) / rows.sum(0)

@@ -90,7 +90,8 @@ def _finding(case: Comparison, name: str, table: tuple[Slice, ...]) -> Finding:
     bound = f"by {gain.low:.4f} (at least {case.rule.min_delta:.4f} is needed)"
     if gain.low >= case.rule.min_delta:
         return Finding(Verdict.BLESSED, f"{better}, surely {bound}.")
-    return Finding(Verdict.INCONCLUSIVE, f"{better}, but surely only {bound}.")
+    takes = f"a gain of {case.rule.min_delta + gain.mean - gain.low:.4f} would have been sure here"
+    return Finding(Verdict.INCONCLUSIVE, f"{better}, but surely only {bound}; {takes}.")
 
 
 def _best(findings: Mapping[str, Finding], losses: Mapping[str, Interval | None]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,30 +15,42 @@ from tuner.retune.judgement import Contenders, Slice
 def compare(case: Comparison, name: str, regression: Floats) -> tuple[Slice, ...]:
     """How `name` compares with the champion in every slice, worst first; `regression` [N] is its loss - the champion's.
 
-    A slice has regressed if its mean regression exceeds the rule's tolerance and is surely above zero. All judged
-    slices share the chance 1 - confidence of a false alarm equally (Bonferroni).
+    A slice has regressed if its mean regression exceeds the rule's tolerance and is surely above zero. Where nothing
+    has changed, some slice is found regressed with chance 1 - confidence at most, however many there are.
     """
-    rule, every = case.rule, []
-    columns = [(*column, np.bincount(column[2], minlength=len(column[1]))) for column in _columns(case.contenders)]
-    judged = sum(int((rows >= rule.min_slice_rows).sum()) for *_, rows in columns)
-    for column, labels, places, rows in columns:
-        large = np.flatnonzero(rows >= rule.min_slice_rows)
-        order = np.full(len(labels), -1)
-        order[large] = np.arange(len(large))
-        found = case.bootstrap.intervals(regression, order[places], len(large), (1 - rule.confidence) / max(judged, 1))
-        sums = np.bincount(places, regression, minlength=len(labels))
-        for place in np.flatnonzero(rows).tolist():
-            mean, number, i = float(sums[place] / rows[place]), int(rows[place]), int(order[place])
-            if i < 0:
-                why = f"fewer than {rule.min_slice_rows} rows"
-            elif found.blocks[i] < FEWEST_BLOCKS:
-                why = f"rows in fewer than {FEWEST_BLOCKS} blocks"
-            else:
-                why = ""
-            low = None if why else float(found.low[i])
-            regressed = low is not None and low > 0 and mean > rule.tolerance
-            every.append(Slice(name, column, labels[place], number, mean, low, regressed, why))
-    return tuple(sorted(every, key=lambda one: (not one.regressed, bool(one.why), -one.regression)))
+    every: list[Slice] = []
+    rows: list[Floats] = []
+    sums: list[Floats] = []
+    for column, labels, places in _columns(case.contenders):
+        counts = np.bincount(places, minlength=len(labels))
+        means = np.bincount(places, regression, minlength=len(labels)) / np.maximum(counts, 1)
+        large = counts >= case.rule.min_slice_rows
+        order = np.where(large, np.cumsum(large) - 1, -1)
+        for found, part in zip(
+            (rows, sums), case.bootstrap.totals(regression, order[places], large.sum()), strict=True
+        ):
+            found.append(part)
+        small = f"fewer than {case.rule.min_slice_rows} rows"
+        every += [
+            Slice(name, column, labels[i], int(counts[i]), float(means[i]), why="" if large[i] else small)
+            for i in np.flatnonzero(counts).tolist()
+        ]
+    lows = iter(_lows(case, np.hstack(rows), np.hstack(sums)))
+    told = [one if one.why else _judged(one, next(lows), case.rule.tolerance) for one in every]
+    return tuple(sorted(told, key=lambda one: (not one.regressed, bool(one.why), -one.regression)))
+
+
+def _lows(case: Comparison, rows: Floats, sums: Floats) -> list[float | None]:
+    """What the mean regression of each slice surely exceeds; None where too few blocks have a row of it."""
+    enough = (rows > 0).sum(0) >= FEWEST_BLOCKS
+    bounds = iter(case.bootstrap.bounds(rows[:, enough], sums[:, enough], 1 - case.rule.confidence).tolist())
+    return [next(bounds) if judged else None for judged in enough]
+
+
+def _judged(one: Slice, low: float | None, tolerance: float) -> Slice:
+    if low is None:
+        return replace(one, why=f"rows in fewer than {FEWEST_BLOCKS} blocks")
+    return replace(one, low=low, regressed=low > 0 and one.regression > tolerance)
 
 
 def _columns(contenders: Contenders) -> Iterator[tuple[str, Sequence[str], Ints]]:
