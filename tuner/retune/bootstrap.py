@@ -13,7 +13,6 @@ Ints = NDArray[np.int64]
 GROUPS = 1000  # more blocks are pooled into so many at random: the variance is still known to 2%, the cost is bounded
 MANY = 30  # blocks whose resamples are hardly ever few
 COLUMNS = 64  # means whose resamples are held at once
-ROUNDING = 1e-12  # relative: residuals below are those of adding up floats
 
 
 @dataclass(frozen=True)
@@ -102,5 +101,4 @@ def _centred(rows: Floats, sums: Floats) -> tuple[Floats, Floats, Floats]:
     """Of each column: residuals of the sums about the mean of all rows [G, C], that mean and its standard error [C]."""
     mean = sums.sum(0) / rows.sum(0)
     residuals = sums - mean * rows
-    residuals[np.abs(residuals) <= ROUNDING * np.abs(mean) * rows] = 0
     return residuals, mean, np.sqrt((residuals**2).sum(0)) / rows.sum(0)
