@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -119,6 +120,25 @@ def assert_as_counted(found: list[Apart]) -> None:
     statistics = np.array([apart.statistic for apart in found])
     for apart in found:
         assert apart.p == pytest.approx((statistics >= apart.statistic - 1e-9).mean(), abs=1e-9)
+
+
+@pytest.mark.parametrize("totals", [[3, 3, 2, 2, 2, 2], [2, 2, 2, 2, 2, 2, 2]])
+def test_p_of_few_rows_of_many_levels_is_near_that_of_all_deals(totals: list[int]) -> None:
+    """The limit's distribution would be off by up to 0.16 here."""
+    chances = Counter(tuple(reference.tolist()) for reference, _ in deals(np.repeat(range(len(totals)), totals), 7))
+    found = [levels_apart(np.array(deal), np.array(totals) - deal) for deal in chances]
+    statistics = np.array([apart.statistic for apart in found]).round(9)
+    weights = np.array(list(chances.values())) / chances.total()
+    for apart, own in zip(found, statistics, strict=True):
+        among = weights[statistics > own].sum() + weights[statistics == own].sum() / 2  # a smooth p passes the middle
+        assert apart.p == pytest.approx(among, abs=0.06)
+
+
+def test_levels_of_few_rows_count_as_one() -> None:
+    assert levels_apart(np.array([1, 1, 1, 0, 0, 0]), np.array([0, 0, 0, 1, 1, 1])).p == 1.0
+    together = levels_apart(np.array([600, 390, 10]), np.array([30, 20, 0]))
+    apart = levels_apart(np.array([600, 390, *[1] * 10]), np.array([30, 20, *[0] * 10]))
+    assert apart == together
 
 
 def test_p_of_distinct_numbers_is_scipys() -> None:
