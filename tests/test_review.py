@@ -182,6 +182,13 @@ class TestRun:
         assert "caviar.trouble" not in run.data.tags
         assert run.data.params["window"] == "2013-01-01 to 2013-03-17"
 
+    def test_a_parameter_keeps_its_first_value(self, store: SimpleNamespace) -> None:
+        run_id = log_period(store.uri, describe(period("2013-10-01")))
+        other = period("2013-10-01", State.PROMOTED, candidate={"version": "9"})
+        assert log_period(store.uri, describe(other)) == run_id
+        run = store.client.get_run(run_id)
+        assert (run.data.params["challenger_version"], run.data.tags["caviar.state"]) == ("4", "promoted")
+
     def test_an_mlflow_that_is_away_is_told_in_one_sentence(self, dead: int) -> None:
         with pytest.raises(OSError, match=f"nothing answers at http://127.0.0.1:{dead}: start MLflow there") as told:
             log_period(f"http://127.0.0.1:{dead}", describe(held()))
@@ -215,6 +222,10 @@ class TestDescription:
         wide = describe(period(drift=drift(300, 600)))
         assert len(wide.markdown) <= 5000
         assert "590 more" in wide.markdown
+        long = [{**column, "name": "n" * 500} for column in drift()["columns"] * 4]
+        cut = describe(period(drift={**drift(), "columns": long})).markdown
+        assert len(cut) <= 5000
+        assert cut.endswith("more is on the page review.html among the artifacts")
         assert wide.files["review.html"].count("column 599") >= 1
 
     @pytest.mark.parametrize("state", State)
@@ -351,7 +362,7 @@ class TestNotify:
         assert len(failures) == len(expected)
         for failure, parts in zip(failures, expected, strict=True):
             assert all(part in failure for part in parts), failure
-            assert not any(secret in failure for secret in ("T0PSECRET", "p4ssw0rd", "hidden", hook.at))
+            assert not any(secret in failure for secret in ("T0PSECRET", "p4ssw0rd", "hidden", "127.0.0.1"))
         assert {sent["path"] for sent in hook.received} == {"/refuse/T0PSECRET", "/good"}
         assert capfd.readouterr() == ("", "")
 
