@@ -252,6 +252,10 @@ def test_columns_that_tell_nothing_do_no_harm() -> None:
     assert len(quiet) == 5
     assert all(column.p == 1.0 for column in quiet.values())
     assert not found.drifted
+    infinite = next(column.missing for column in found.columns if column.name == "huge")
+    assert infinite == tuple(float(np.isinf(frame["huge"]).mean()) for frame in frames)
+    alone = compared(frames[0], frames[1], {"constant": "number", "nothing": "number"})
+    assert (alone.auc, alone.p, alone.drifted) == (0.5, 1.0, False)
 
 
 def test_numbers_that_arrive_as_texts_of_no_number_are_missing() -> None:
