@@ -58,8 +58,6 @@ def _trained(X: Matrix, is_fresh: Mask, train: Mask, seed: int) -> Discriminator
     model = ExtraTreesClassifier(50, min_samples_leaf=5, class_weight="balanced", random_state=seed)
     scores = model.fit(X[train], is_fresh[train]).predict_proba(X[~train])[:, 1]
     fresh, reference = scores[is_fresh[~train]], scores[~is_fresh[~train]]
-    if np.ptp(scores) == 0:  # nothing to tell them by, where scipy's p would be NaN
-        return Discriminator(0.5, 1.0, model.feature_importances_)
     found = stats.mannwhitneyu(fresh, reference, alternative="greater", method="asymptotic")
     return Discriminator(
         float(found.statistic / (len(fresh) * len(reference))), float(found.pvalue), model.feature_importances_
