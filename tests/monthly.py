@@ -14,11 +14,15 @@ CLASSES = ("late", "never", "on time")
 POLICY = "policy.yaml"
 
 
-def table(start: str, end: str, *, angle: float = 0.0, seed: int = 0) -> pd.DataFrame:
-    """A row each half hour: the class is the sector in which (x, y) lies, of three that are turned by `angle`."""
+def table(start: str, end: str, *, angle: float = 0.0, move: float = 0.0, seed: int = 0) -> pd.DataFrame:
+    """A row each half hour: the class is the sector in which (x, y) lies, of three that are turned by `angle`.
+
+    The rows lie around (`move`, 0).
+    """
     times = pd.date_range(start, end, freq="30min", inclusive="left")
     random = np.random.default_rng(seed)
     x, y = random.normal(size=(2, len(times)))
+    x += move
     sector = ((np.arctan2(y, x) - angle) % (2 * np.pi) // (2 * np.pi / 3)).astype(int)
     noise = random.random(len(times)) < 0.1
     sector[noise] = random.integers(0, 3, noise.sum())

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tuner.retune.states import ENDS, Period, State, allowed
-from tuner.retune.tables import AUDIT, MODELS, PERIODS, connect, insert_once
+from tuner.retune.tables import AUDIT, MODELS, PERIODS, connect, insert_once, reading
 
 
 class StaleClaimError(RuntimeError):
@@ -61,7 +61,7 @@ class Periods:
 
     def holder(self, model: str) -> str:
         """Who has had the lease last; empty where nobody has it."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return connection.scalar(sa.select(MODELS.c.owner).where(MODELS.c.model == model)) or ""
 
     def renew(self, claim: Claim, now: datetime, lease: timedelta) -> None:
@@ -95,13 +95,13 @@ class Periods:
 
     def all(self, model: str) -> list[Period]:
         """The model's periods, oldest first."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(sa.select(PERIODS).where(PERIODS.c.model == model).order_by(PERIODS.c.at))
             return [_period(row) for row in rows]
 
     def audit(self, model: str) -> list[Mapping[str, Any]]:
         """All that was decided about the model, oldest first."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(sa.select(AUDIT).where(AUDIT.c.model == model).order_by(AUDIT.c.id))
             return [dict(row._mapping) for row in rows]
 

@@ -84,7 +84,7 @@ class GateRule(Section):
     """What a challenger must prove on the holdout."""
 
     min_delta: float = Field(
-        default=0.002, ge=0, allow_inf_nan=False, description="By how much, in nats, it must beat the champion's loss."
+        default=0.005, ge=0, allow_inf_nan=False, description="By how much, in nats, it must beat the champion's loss."
     )
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="How sure of it the gate must be.")
     tolerance: float = Field(
@@ -95,7 +95,7 @@ class GateRule(Section):
     block: Span | None = Field(
         default=None, description="Rows of one span are alike, and are resampled together; default: 1 day by data.time."
     )
-    resamples: int = Field(default=2000, ge=200, le=100_000, description="Of the paired bootstrap.")
+    resamples: int = Field(default=2000, ge=200, le=10_000, description="Of the paired bootstrap.")
     first: First = Field(default_factory=First, description="For the first model.")
 
 

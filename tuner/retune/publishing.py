@@ -12,15 +12,18 @@ from tuner.retune.states import Period
 def publish(setting: Setting, period: Period) -> Period:
     """Shows and tells what has not been shown and told of the period's state yet; what fails, the next tick tries."""
     state = period.state.value
+    shown, told = (period.data.get(what) == state for what in ("shown", "told"))
+    if shown and (told or not setting.policy.notify):
+        return period
     described = describe(period, [one for one in setting.periods.all(period.model) if one.at < period.at])
-    if period.data.get("shown") != state:
+    if not shown:
         try:
             run_id = log_period(setting.spec.tracking.uri or setting.place.tracking, described)
         except OSError as error:
             setting.tell(f"not shown in MLflow yet: {error}")
         else:
             period = _noted(setting, period, run_id=run_id, shown=state)
-    if setting.policy.notify and period.data.get("told") != state:
+    if setting.policy.notify and not told:
         for failure in notify(setting.policy.notify, period, described.message):
             setting.tell(f"not told: {failure}")
         period = _noted(setting, period, told=state)

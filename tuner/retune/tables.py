@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 BUSY_SECONDS = 60
+READS = "caviar_reads"
 TABLES = sa.MetaData()
 MODELS = sa.Table(
     "retune_models",
@@ -61,6 +62,11 @@ def connect(url: str) -> sa.Engine:
     return engine
 
 
+def reading(engine: sa.Engine) -> sa.Connection:
+    """A connection that only reads: also beside a transaction that writes."""
+    return engine.execution_options(**{READS: True}).connect()
+
+
 def insert_once(engine: sa.Engine, table: sa.Table) -> Any:
     """An insertion into `table` that does nothing where the row is there already."""
     dialect = sqlite if engine.dialect.name == "sqlite" else postgresql
@@ -68,13 +74,17 @@ def insert_once(engine: sa.Engine, table: sa.Table) -> Any:
 
 
 def _one_writer_at_a_time(engine: sa.Engine) -> None:
-    """A transaction of SQLite begins as a writer, so that what it reads first is still so when it writes."""
+    """A transaction of SQLite begins as a writer, so that what it reads first is still so when it writes.
+
+    But for those of `reading`, which wait for nobody.
+    """
 
     def plain(connection: Any, _: object) -> None:
         connection.isolation_level = None  # else the driver begins transactions of its own
 
     def begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        reads = connection.get_execution_options().get(READS, False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     sa.event.listen(engine, "connect", plain)
     sa.event.listen(engine, "begin", begin)
