@@ -13,4 +13,4 @@ NAMES = (
     "start",
     "scale_data",
 )
-BY_NAME = ("faults",)  # runs only when it is named, for it takes root and another ten minutes
+BY_NAME = ("faults", "sharing")  # run only when they are named: `faults` takes root, and both another ten minutes

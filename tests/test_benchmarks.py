@@ -30,6 +30,7 @@ from benchmarks import (
     overhead,
     packing,
     scale_data,
+    sharing,
     start,
     sweep_vs_peers,
 )
@@ -102,6 +103,12 @@ def harm(_: Path) -> Result:
     return {"sweeps": found, "goals": faults.goals(found)}
 
 
+def shared(_: Path) -> Result:
+    """Told only: tests/test_share.py has sweeps share a cluster."""
+    seconds = {"alone": [10.0], "both": [12.0]}
+    return {"trials": 8, "seconds": seconds, "ratio": 1.2, "goals": sharing.goals(8, 1.2)}
+
+
 TINY: dict[str, Callable[[Path], Result]] = {
     "sweep_vs_peers": sweep,
     "flights_vs_peers": flights,
@@ -111,6 +118,7 @@ TINY: dict[str, Callable[[Path], Result]] = {
     "start": starting,
     "scale_data": rows,
     "faults": harm,
+    "sharing": shared,
 }
 
 
