@@ -72,9 +72,11 @@ def opened(policy: Path) -> Iterator[Setting]:
         yield setting
 
 
-def tick(policy: Path, month: str) -> Period:
+def tick(policy: Path, when: str) -> Period:
+    """Of a month, its first day's period; of a day, that day's."""
+    day = when if len(when) > len("2013-02") else f"{when}-01"
     with opened(policy) as setting:
-        return machine.tick(setting, f"{month}-01", monthly.month(month))
+        return machine.tick(setting, day, datetime.fromisoformat(f"{day}T00:00:00+00:00"))
 
 
 def aliases(shop: Path) -> dict[str, str]:
@@ -346,6 +348,21 @@ def test_broken_deliveries_hold_the_period(
     assert aliases(shop)["champion"] == "1"
     with opened(policy) as setting:
         assert until(setting, "2013-05", State.TUNING).state is State.TUNING
+
+
+def test_a_challenger_without_a_class_is_refused(shop: Path) -> None:
+    """Where the policy lets such data pass, the gate does not."""
+    policy = monthly.write(shop, check={"labels": "any"})
+    assert tick(policy, "2013-02").state is State.PROMOTED
+    rows = pd.read_parquet(shop / "data/1.parquet")
+    late = monthly.deliver(shop, "1", rows[(rows.kind != "late") | (rows.time < "2013-01-10")])
+    try:
+        found = tick(policy, "2013-02-15")
+    finally:
+        rows.to_parquet(late, index=False)
+    assert found.state is State.REJECTED
+    assert "late" in found.reason
+    assert aliases(shop)["champion"] == "1"
 
 
 def test_a_quiet_month_is_skipped_if_the_policy_says_so(shop: Path) -> None:
