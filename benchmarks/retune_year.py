@@ -3,7 +3,7 @@
 Three rules decide which model predicts the month that follows: the January model stays for good (frozen), each month's
 challenger replaces the one before (always), or Caviar's gate decides. All three choose among the same models, and are
 measured on the flights of that month, which nobody had seen. Beside each period's sweep, which starts warm, the same
-sweep starts cold: how many epochs does either need to the cold one's best validation loss?
+sweep starts cold: after how many of the cold one's epochs has the warm one reached its best validation loss?
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _loss(setting: Setting, number: str, month: int) -> float:
 
 
 def _start(setting: Setting, period: Period) -> Result:
-    """Epochs to the cold start's best validation loss: of the period's own sweep, and of the cold one."""
+    """The epochs and the best validation loss of both searches, and when either came to the cold one's best."""
     tuned = period.data.get("tuning")
     if not tuned or not tuned["start"]:
         return {}
@@ -89,7 +89,8 @@ def _start(setting: Setting, period: Period) -> Result:
     api.run(specs.challenger(setting.spec, period, [], None), sweep_id=name)
     cold, warm = (_curve(setting.place, one) for one in (name, tuned["sweep"]))
     best = min(cold)
-    return {"cold_epochs": _epochs_to(best, cold), "warm_epochs": _epochs_to(best, warm), "searched": len(warm)}
+    there = {"cold_epochs_to_it": _epochs_to(best, cold), "warm_epochs_to_it": _epochs_to(best, warm)}
+    return {"cold_best": best, "warm_best": min(warm), "cold_epochs": len(cold), "warm_epochs": len(warm), **there}
 
 
 def _curve(place: Place, name: str) -> list[float]:
@@ -113,6 +114,7 @@ def _policy(folder: Path, trials: int) -> Path:
     spec = yaml.safe_load((EXAMPLE.parent / policy["spec"]).read_text(encoding="utf-8"))
     spec |= {"search": {"trials": trials}, "stopping": {"asha": {"max_epochs": 2, "reduction": 2}}}
     spec["objective"] = {"confirm": 0, "baseline": False}
+    policy["gate"] |= {"first": {"max_loss": 10.0}}  # so that there is a champion whatever comes out
     (folder / policy["spec"]).write_text(yaml.safe_dump(spec), encoding="utf-8")
     (folder / "policy.yaml").write_text(yaml.safe_dump(policy), encoding="utf-8")
     return folder / "policy.yaml"
@@ -130,8 +132,10 @@ def promotions(months: list[Result]) -> dict[str, int]:
 
 
 def ratio(months: list[Result]) -> float | None:
-    """The median over the months of warm epochs / cold epochs; one that never got there counts as its whole sweep."""
-    found = [(one["warm_epochs"] or one["searched"]) / one["cold_epochs"] for one in months if one.get("cold_epochs")]
+    """The median share of a cold search's epochs after which the warm one has its best loss; never counts as all."""
+    found = [
+        (one["warm_epochs_to_it"] or one["warm_epochs"]) / one["cold_epochs"] for one in months if "cold_epochs" in one
+    ]
     return middle(found) if found else None
 
 
@@ -183,9 +187,9 @@ def table(result: Result) -> list[Result]:
 
 
 def _told(one: Mapping[str, object]) -> str:
-    if not one.get("cold_epochs"):
+    if "cold_epochs" not in one:
         return ""
-    return f"{one['warm_epochs'] or 'not reached'}; cold {one['cold_epochs']}"
+    return f"{one['warm_epochs_to_it'] or 'not reached'}; cold {one['cold_epochs_to_it']} of {one['cold_epochs']}"
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from tuner.retune.policy import GateRule, span
 from tuner.retune.setting import Setting, Step, champion_of
 from tuner.retune.states import Period, State
 
+GIVEN = ("min_delta", "confidence", "tolerance", "class_tolerance", "min_slice_rows", "resamples")
 AFTER_VERDICT = {
     Verdict.BLESSED: State.BLESSED,
     Verdict.REJECTED: State.REJECTED,
@@ -100,6 +101,5 @@ def _lacking(model: Classifier, classes: Sequence[str]) -> list[str]:
 
 
 def _rule(rule: GateRule) -> Rule:
-    given: dict[str, Any] = {name: getattr(rule, name) for name in ("min_delta", "confidence", "tolerance")}
-    given |= {"min_slice_rows": rule.min_slice_rows, "resamples": rule.resamples}
+    given: dict[str, Any] = {name: getattr(rule, name) for name in GIVEN}
     return Rule(**given, first_max_loss=rule.first.max_loss, first_min_accuracy=rule.first.min_accuracy)
