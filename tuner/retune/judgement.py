@@ -70,7 +70,7 @@ class Rule:
 
     `min_delta` (nats, >= 0) is what it must surely be better by; 1 - `confidence` is the chance of promoting one that
     is not. `tolerance` (nats, >= 0) is what a slice of a column may lose, `class_tolerance` what a class may: one that
-    has become rarer is rightly given less, and loses without harm. Slices of fewer than `min_slice_rows` are not judged.
+    has become rarer is rightly given less. Slices of fewer than `min_slice_rows` are not judged.
     `first_max_loss` and `first_min_accuracy` are what the first model must surely keep; where both are None, it must
     surely beat the class prior.
     """
