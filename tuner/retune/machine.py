@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from tuner.retune import evaluation, fresh, promotion, tuning
 from tuner.retune.setting import Setting, Step
-from tuner.retune.states import ENDS, RESTS, NothingToDoError, Period, State
+from tuner.retune.states import ENDS, RESTS, NothingToDoError, Period, State, words
 
 
 class PeriodError(ValueError):
@@ -16,7 +16,7 @@ class PeriodError(ValueError):
 
 
 def _begin(setting: Setting, _: Period) -> Step:
-    return Step(State.CLAIMED, f"begun by {setting.claim.owner}")
+    return Step(State.CLAIMED, f"begun by {setting.claim.owner.partition(' of ')[0]}")
 
 
 STEPS: Mapping[State, Callable[[Setting, Period], Step]] = MappingProxyType(
@@ -63,7 +63,8 @@ def drive(setting: Setting, period: Period) -> Period:
             with setting.periods.locked(setting.claim) as writer:
                 writer.amend(period, setting.clock(), trouble=str(error))
             raise
-        setting.tell(f"{period.state}: {period.reason}")
+        if period.state not in RESTS:  # where it comes to rest, its caller tells
+            setting.tell(f"{words(period.state)}: {period.reason}")
     return period
 
 
@@ -71,7 +72,7 @@ def approve(setting: Setting, period: Period, who: str) -> Period:
     """A person promotes what waits for approval. PeriodError where nothing does."""
     if period.state is not State.PENDING_APPROVAL:
         raise PeriodError(
-            f"period {period.period} is {period.state}: only one that is pending_approval can be promoted"
+            f"period {period.period} is {words(period.state)}: only one that is pending approval can be promoted"
         )
     reason = f"approved by {who}"
     return drive(
@@ -99,7 +100,8 @@ def _next(setting: Setting, period: Period) -> Period:
 def _overtake(setting: Setting, period: Period, name: str) -> None:
     """An older period is over, but for a promotion that has begun: aliases are not left halfway."""
     if period.state is State.PROMOTING:
-        drive(setting, period)
+        done = drive(setting, period)
+        setting.tell(f"period {done.period}: {words(done.state)}: {done.reason}")
     elif period.state not in ENDS:
-        reason = f"period {name} began before this one, which was {period.state}, came to its end"
+        reason = f"period {name} began before this one, which was {words(period.state)}, came to its end"
         setting.periods.advance(setting.claim, period, State.SKIPPED, reason, setting.clock())
