@@ -57,6 +57,7 @@ def tick(setting: Setting, name: str, at: datetime) -> Period:
 def drive(setting: Setting, period: Period) -> Period:
     """Takes step after step until the period rests. An error leaves it in its state, with the trouble noted."""
     while period.state not in RESTS:
+        before = period
         try:
             period = _next(setting, period)
         except (OSError, ValueError) as error:
@@ -64,7 +65,8 @@ def drive(setting: Setting, period: Period) -> Period:
                 writer.amend(period, setting.clock(), trouble=str(error))
             raise
         if period.state not in RESTS:  # where it comes to rest, its caller tells
-            setting.tell(f"{words(period.state)}: {period.reason}")
+            same = period.reason == before.reason
+            setting.tell(words(period.state) if same else f"{words(period.state)}: {period.reason}")
     return period
 
 
