@@ -26,10 +26,12 @@ import yaml
 from cluster.dashboard import JobsError, UnreachableError, checked
 from cluster.following import Rest
 from cluster.jobs import Jobs
+from tests import monthly
 from tests.conftest import COMMAND, Home
 from tuner import api
 from tuner.cli import main
 from tuner.cli.shipment import packed
+from tuner.engine.tracking import embedded_uri
 from tuner.spec import Spec, from_mapping, load
 
 pytestmark = pytest.mark.ray
@@ -444,3 +446,14 @@ def end(process: subprocess.Popen[bytes]) -> None:
             one.kill()
     process.wait()
     psutil.wait_procs(family, timeout=10)
+
+
+def test_a_period_is_tuned_on_the_cluster(head: Head, tmp_path: Path) -> None:
+    monthly.deliver(tmp_path, "1", monthly.table("2013-01-01", "2013-02-01"))
+    storage = head.folder / "storage"
+    policy = monthly.write(tmp_path, run={"address": head.address, "storage": str(storage)})
+    user = head.user(tmp_path, MLFLOW_TRACKING_URI=embedded_uri(head.folder / "home"))
+    found = user.answer("retune", "run", str(policy), "--now", "2013-02-01")
+    assert found["state"] == "promoted"
+    [sweep] = [folder.name for folder in (storage / "sweeps").iterdir() if folder.name.startswith("shop-2013-02-01")]
+    assert f"Running entrypoint for job {sweep}" in user.answer("logs", sweep)["log"]
