@@ -76,7 +76,7 @@ def due(path: Path, now: str | None) -> Occurrence | None:
 
     policy, _ = load_policy(path)
     cron, zone = policy.schedule.cron, policy.schedule.timezone
-    return schedule.latest(cron, zone, _moment(now, zone) if now else datetime.now(UTC))
+    return schedule.latest(cron, zone, _moment(now, zone) if now is not None else datetime.now(UTC))
 
 
 def published(setting: Setting, period: Period) -> Period:

@@ -25,6 +25,7 @@ Now = Annotated[
     str | None, typer.Option("--now", help="As if it were this time: a date (all of that day), or a date with a time.")
 ]
 REPLAY = "; the periods of a model go forward only, so a replay of the past needs an empty CAVIAR_HOME"
+NONE_YET = "{model} has no period yet: caviar retune run {policy}"
 PROMOTED_OR_OPEN = ("promoted", "skipped", "pending_approval")
 
 
@@ -65,14 +66,13 @@ def tick(policy: PolicyPath, now: Now = None, as_json: Json = False) -> None:
 @retune.command()
 def promote(policy: PolicyPath, as_json: Json = False) -> None:
     """Approve the newest period, which waits for it. Its model becomes the champion."""
+    _needs_periods(policy)
     from tuner.retune import machine
 
     out = console(as_json)
     with opened(policy, out, as_json) as setting:
-        periods = setting.periods.all(setting.policy.model)
-        if not periods:
-            fail(f"{setting.policy.model} has no period yet: caviar retune run {policy}", BAD_INPUT)
-        found = published(setting, machine.approve(setting, periods[-1], user()))
+        newest = setting.periods.all(setting.policy.model)[-1]
+        found = published(setting, machine.approve(setting, newest, user()))
     tell(found, out, as_json)
     if found.state.value != "promoted":
         raise typer.Exit(REFUSED)
@@ -81,6 +81,7 @@ def promote(policy: PolicyPath, as_json: Json = False) -> None:
 @retune.command()
 def rollback(policy: PolicyPath, as_json: Json = False) -> None:
     """Make the champion before the last promotion the champion again."""
+    _needs_periods(policy)
     from tuner.retune import machine
 
     out = console(as_json)
@@ -122,7 +123,14 @@ def show_history(policy: PolicyPath, as_json: Json = False) -> None:
     elif found:
         console().print(history.table(found))
     else:
-        say(console(), f"{loaded.model} has no period yet: caviar retune run {policy}")
+        say(console(), NONE_YET.format(model=loaded.model, policy=policy))
+
+
+def _needs_periods(path: Path) -> None:
+    """Fails where the model has none."""
+    loaded, found = known(path)
+    if not found:
+        fail(NONE_YET.format(model=loaded.model, policy=path), BAD_INPUT)
 
 
 def _tick(path: Path, now: str | None, out: Console, as_json: bool) -> Period | None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from cluster import schedule
-from tuner.spec.data import Names, Split, Window
+from tuner.spec.data import Sources, Split, Window
 from tuner.spec.secrets import holds_secret
 from tuner.spec.section import Section
 from tuner.spec.times import Span, seconds
@@ -95,7 +95,7 @@ class GateRule(Section):
         description="How much worse, in nats, a class may become: one that is rarer now is rightly given less.",
     )
     min_slice_rows: int = Field(default=50, ge=1, description="Smaller slices are told, not judged.")
-    slices: Names | None = Field(
+    slices: Sources | None = Field(
         default=None, description="Columns that the spec reads; their values are slices, beside the classes."
     )
     block: Span | None = Field(
@@ -137,7 +137,7 @@ class Policy(Section):
     approval: Literal["auto", "manual"] = Field(
         default="auto", description="manual: `retune promote` has the last word."
     )
-    notify: Names | None = Field(
+    notify: Sources | None = Field(
         default=None,
         description="Addresses as Apprise writes them (mailto://, slack://, json://), secrets as ${NAME}.",
     )
