@@ -51,7 +51,7 @@ BUSY = "import time\nwhile time.process_time() < 1.0: pass\n"
 
 
 def sweep(_: Path) -> Result:
-    contenders = ("caviar", "ray_reuse", "optuna_tpe", "sklearn_halving")
+    contenders = ("caviar", "ray_reuse", "sklearn_halving")  # Optuna is among the flights' peers
     return sweep_vs_peers.compare((Round(4, 1, contenders, epochs=3),))
 
 
@@ -63,7 +63,7 @@ def flights(folder: Path) -> Result:
     frame["delay_class"] = np.where(X[:, 0] + rng.standard_normal(3000) > 0, "late", "early")
     frame.to_parquet(folder / "2013-01.parquet")
     season = Season("a few days", "*.parquet", days=3, trials=2, more=2, epochs=2, seeds=1)
-    return flights_vs_peers.compare((season,), ("optuna_random",), folder)
+    return flights_vs_peers.compare((season,), ("optuna_tpe",), folder)
 
 
 def shapes(_: Path) -> Result:
