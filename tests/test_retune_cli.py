@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +18,11 @@ from tests import monthly
 from tuner.cli import main
 from tuner.cli.database import DATABASE
 from tuner.retune.loading import load_policy
-from tuner.retune.policy import json_schema
+from tuner.retune.policy import Policy, json_schema
 
 Run = Callable[..., str]
-EXAMPLE = Path(__file__).parents[1] / "examples/flights/policy.yaml"
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "examples/flights/policy.yaml"
 
 
 @pytest.fixture(autouse=True)
@@ -153,3 +156,12 @@ def test_a_slice_that_is_no_column_is_told_before_the_sweep(shop: Path, caviar: 
     assert late.count("\n") == 1
     assert "2013-02-01 has begun already" in late
     assert "an empty CAVIAR_HOME" in late
+
+
+def test_the_policy_of_the_readme_loads(shop: Path) -> None:
+    shown = re.findall(r"^```yaml\n(model: .*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    (shop / "readme.yaml").write_text(*shown)
+    shutil.copy(EXAMPLE.parent / "monthly.yaml", shop)
+    policy, spec = load_policy(shop / "readme.yaml")
+    assert set(Policy.model_fields) == policy.model_fields_set, "it shows every section"
+    assert spec.data.holdout.last == "14 days"
