@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,12 @@ def evaluate(setting: Setting, period: Period) -> Step:
     moved = moved_by_hand(setting, period)
     if moved:
         return Step(State.INCONCLUSIVE, moved)
-    try:
-        models = _models(setting, period)
-    except ValueError as error:
-        return Step(State.INCONCLUSIVE, f"the champion cannot be loaded, so nothing can be compared with it: {error}")
+    models = dict[str, Classifier]()
+    for name, load in _loaders(setting, period).items():
+        try:
+            models[name] = load()
+        except ValueError as error:
+            return Step(State.INCONCLUSIVE, f"the {name} cannot be loaded, so nothing can be compared with it: {error}")
     rows = material.kept(setting.folder(period.period))
     judgement = gate.judge(_measured(setting, models, rows), _rule(setting.policy.gate), seed=setting.spec.search.seed)
     return Step(State.EVALUATED, judgement.reason, {"evaluation": judgement.to_json()})
@@ -65,15 +68,15 @@ def moved_by_hand(setting: Setting, period: Period, *others: str) -> str | None:
     )
 
 
-def _models(setting: Setting, period: Period) -> dict[str, Classifier]:
-    """The contenders that there are. ValueError where the champion does not load."""
+def _loaders(setting: Setting, period: Period) -> dict[str, Callable[[], Classifier]]:
+    """How to load the contenders that there are."""
     champion, uri = champion_of(period), setting.spec.tracking.uri or setting.place.tracking
-    models = {"challenger": classifier_of(uri, period.data["tuning"]["model_uri"])}
+    loaders = {"challenger": partial(classifier_of, uri, period.data["tuning"]["model_uri"])}
     if champion:
-        models["champion"] = setting.champions.load(setting.policy.model, champion["version"])
+        loaders["champion"] = partial(setting.champions.load, setting.policy.model, champion["version"])
     if period.data["retrained"].get("model_uri"):
-        models["retrained"] = classifier_of(uri, period.data["retrained"]["model_uri"])
-    return models
+        loaders["retrained"] = partial(classifier_of, uri, period.data["retrained"]["model_uri"])
+    return dict(loaders)
 
 
 def _measured(setting: Setting, models: Mapping[str, Classifier], fresh: material.Material) -> Contenders:
