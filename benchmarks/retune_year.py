@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
@@ -50,31 +50,34 @@ def run(quick: bool = False) -> Result:
         os.environ.update(CAVIAR_HOME=str(folder / "home"), RAY_AUTH_MODE="token")
         os.chdir(ROOT)  # the example's data are named from here
         with ray_cluster(folder / "home"):
-            return measure(_policy(folder, trials=6) if quick else EXAMPLE, MONTHS[:2] if quick else MONTHS)
+            return measure(_policy(folder, trials=6) if quick else EXAMPLE, MONTHS[:2] if quick else MONTHS, _flights)
 
 
-def measure(policy: Path, months: range) -> Result:
-    """A record for each month, and the goals."""
+def measure(policy: Path, months: range, delivered: Callable[[int], pd.DataFrame]) -> Result:
+    """A record for each month, and the goals; `delivered` gives the rows of a month of 2013."""
     found = list[Result]()
     with opened(policy, Console(stderr=True, quiet=True), True) as setting:
         frozen = ""
         for month in months:
-            period = machine.tick(setting, f"2013-{month:02}-01", _beginning(month))
+            period = machine.tick(setting, f"2013-{month:02}-01", _beginning(setting, month))
             champion = setting.champions.version(setting.policy.model, "champion")
             now = champion.number if champion else ""
             frozen = frozen or now
             challenger = period.data.get("candidate", {}).get("version", now)
             used = dict(zip(RULES, (frozen, challenger, now), strict=True))
-            losses = {rule: _loss(setting, number, month) for rule, number in used.items()}
+            losses = {rule: _loss(setting, number, delivered(month)) for rule, number in used.items()}
             record = {"month": period.period, "state": period.state.value, "reason": period.reason, "losses": losses}
             found.append({**record, "used": used, **_start(setting, period)})
             print(json.dumps(found[-1]), file=sys.stderr, flush=True)
     return {"months": found, "goals": goals(found)}
 
 
-def _loss(setting: Setting, number: str, month: int) -> float:
-    """The version's mean loss, in nats, on all flights of the month."""
-    rows = pd.read_parquet(ROOT / f"data/flights/2013-{month:02}.parquet")
+def _flights(month: int) -> pd.DataFrame:
+    return pd.read_parquet(ROOT / f"data/flights/2013-{month:02}.parquet")
+
+
+def _loss(setting: Setting, number: str, rows: pd.DataFrame) -> float:
+    """The version's mean loss on the rows, in nats."""
     model: Classifier = setting.champions.load(setting.policy.model, number)
     losses, _, _ = contenders.measure(model, rows, rows[str(setting.spec.data.target)].astype(str).tolist())
     return float(losses.mean())
@@ -104,8 +107,8 @@ def _epochs_to(loss: float, curve: list[float]) -> int | None:
     return next((place for place, value in enumerate(curve, 1) if value <= loss), None)
 
 
-def _beginning(month: int) -> datetime:
-    return datetime(2013, month, 1, tzinfo=ZoneInfo("America/New_York")).astimezone(UTC)
+def _beginning(setting: Setting, month: int) -> datetime:
+    return datetime(2013, month, 1, tzinfo=ZoneInfo(setting.policy.schedule.timezone)).astimezone(UTC)
 
 
 def _policy(folder: Path, trials: int) -> Path:

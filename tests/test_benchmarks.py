@@ -29,6 +29,7 @@ from benchmarks import (
     mlflow_server,
     overhead,
     packing,
+    retune_year,
     scale_data,
     sharing,
     start,
@@ -42,6 +43,7 @@ from benchmarks.harness import Result, measure
 from benchmarks.peers.task import Answer
 from benchmarks.report import BEGIN, END, into_readme, readme_table, results_page
 from benchmarks.sweep_vs_peers import Round
+from tests import monthly
 from tuner.engine import build
 from tuner.engine.journal import rows_to_json
 from tuner.spec import from_mapping
@@ -109,6 +111,14 @@ def shared(_: Path) -> Result:
     return {"trials": 8, "seconds": seconds, "ratio": 1.2, "goals": sharing.goals(8, 1.2)}
 
 
+def months(folder: Path) -> Result:
+    rows = monthly.table("2013-01-01", "2013-04-01")
+    monthly.deliver(folder, "all", rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAVIAR_HOME", str(folder / "home"))
+        return retune_year.measure(monthly.write(folder), range(2, 4), lambda month: rows[rows.time.dt.month == month])
+
+
 TINY: dict[str, Callable[[Path], Result]] = {
     "sweep_vs_peers": sweep,
     "flights_vs_peers": flights,
@@ -119,6 +129,7 @@ TINY: dict[str, Callable[[Path], Result]] = {
     "scale_data": rows,
     "faults": harm,
     "sharing": shared,
+    "retune_year": months,
 }
 
 
