@@ -133,9 +133,14 @@ TINY: dict[str, Callable[[Path], Result]] = {
 }
 
 
+QUICK = ("packing", "overhead", "scale_data")  # of the others, the product's own tests run what they run
+
+
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_address")  # Ray takes its token once a process; commands start one of their own
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.bench) for name in TINY]
+)
 def test_benchmark_runs_and_tells_its_result(name: str, tmp_path: Path) -> None:
     result = TINY[name](tmp_path)
     assert json.loads(json.dumps(result)) == result, "a result must survive results.json"
