@@ -82,7 +82,7 @@ def _loaders(setting: Setting, period: Period) -> dict[str, Callable[[], Classif
 def _measured(setting: Setting, models: Mapping[str, Classifier], fresh: material.Material) -> Contenders:
     data, rule, rows = setting.spec.data, setting.policy.gate, fresh.holdout
     labels = rows[data.target or "y"].astype(str).tolist()
-    classes = sorted({*fresh.facts["classes"], *labels})
+    classes = sorted({*labels, *(str(name) for model in models.values() for name in model.classes)})
     found = {name: contenders.measure(model, rows, labels) for name, model in models.items()}
     lacking = {name: _lacking(model, classes) for name, model in models.items()}
     shares = contenders.prior(fresh.facts["class_counts"], fresh.facts["classes"])
