@@ -7,6 +7,8 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
+import sqlalchemy as sa
+
 NOT_ROOT = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]  # it refuses to run as root
 
 
@@ -25,6 +27,15 @@ def server(folder: Path) -> list[str]:
 def url(folder: Path) -> str:
     """Where SQLAlchemy finds it."""
     return f"postgresql+psycopg2://postgres@/postgres?host={folder}"
+
+
+def answers(folder: Path) -> bool:
+    """Whether it takes connections: after a kill it first recovers."""
+    try:
+        sa.create_engine(url(folder), poolclass=sa.NullPool).connect().close()
+    except sa.exc.OperationalError:
+        return False
+    return True
 
 
 def _command(name: str) -> list[str]:

@@ -86,9 +86,11 @@ class Cluster:
     def _start_head(self) -> Callable[[], None]:
         """Returns once workers may join; what it returns waits for the rest."""
         host = self.hosts["head"]
-        # a lock left by a head without power names a process that may have a namesake on the new one
-        (self.folder / "postgres/postmaster.pid").unlink(missing_ok=True)
+        # locks left by a head without power name a process that may have a namesake on the new one
+        for lock in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            (self.folder / "postgres" / lock).unlink(missing_ok=True)
         host.start("postgres.log", *postgres.server(self.folder / "postgres"), env=self.env())
+        wait_until(lambda: postgres.answers(self.folder / "postgres"), what="PostgreSQL, which may have to recover,")
         options = ["--host", HEAD, "--auth", "--cpus", "0", "--storage", self.storage.uri]
         ready = self._up("head", *options, CAVIAR_DATABASE=self.database)
         wait_until(lambda: listens(host, RAY), what="Ray to listen")
