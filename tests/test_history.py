@@ -69,7 +69,7 @@ def state(history: History) -> object:
     return dict(ledger.states), rows, dict(ledger.holdout), dict(ledger.open), ledger.packs, ledger.halted
 
 
-@pytest.mark.parametrize("rule", ["asha", "successive_halving"])
+@pytest.mark.parametrize("rule", ["asha", "successive_halving", "hyperband", "pasha"])
 def test_any_prefix_replays_to_the_same_state(tmp_path: Path, rule: str) -> None:
     whole = Storage(tmp_path / "whole")
     live = Watched(whole)

@@ -14,6 +14,7 @@ from tuner.engine import stages
 from tuner.engine.ledger import Ledger
 from tuner.engine.result import figures, leaderboard
 from tuner.engine.verdict import summary
+from tuner.search.stopping import RULES
 from tuner.trial import Pack, Row, Stage, State, Trial
 
 
@@ -33,7 +34,7 @@ def drive(ledger: Ledger, workers: int, seed: int, fail: set[int] = frozenset())
     raise AssertionError("the sweep does not end")
 
 
-@pytest.mark.parametrize("rule", ["asha", "successive_halving", "none"])
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("workers", [1, 2, 7])
 def test_every_trial_is_trained_once_per_rung_and_reaches_an_end(rule: str, workers: int) -> None:
     ledger = make_ledger(60, rule)

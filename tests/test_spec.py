@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tuner.search.space import AtLeast, Axis, Choice, Int, LogInt, LogUniform, OneMinusLogUniform, OneOf, Uniform
+from tuner.search.stopping import RULES
 from tuner.spec import Spec, SpecError, from_mapping, json_schema, load, parse
 from tuner.spec.axes import CONDITIONS
 
@@ -93,7 +94,7 @@ class TestMeaning:
         assert spec.data.window.seconds == 90 * 86400
         assert [spec.data.validation.seconds, spec.data.holdout.seconds] == [7 * 86400, 14 * 86400]
         assert spec.stopping.kind == "asha"
-        assert spec.stopping.max_epochs == 27
+        assert spec.stopping.last == 27
         assert spec.budget.hours == 2
         assert _axes(spec)["hidden_units"].domain == LogInt(32, 512)
         assert spec.warnings() == []
@@ -241,6 +242,14 @@ class TestMeaning:
         assert (halving.min_epochs, halving.max_epochs, halving.reduction) == (1, 9, 3)
         assert parse(_with(objective="{metric: val_accuracy}")).objective.mode == "max"
 
+    def test_the_best_after_an_epoch_are_written_side_by_side(self) -> None:
+        for text in ("{top_k_after: 1, keep: 8}", "top_k_after", "{top_k_after: 1, keep: null, max_epochs: 27}"):
+            stopping = parse(_with(stopping=text)).stopping
+            assert (stopping.kind, stopping.first, stopping.keep, stopping.last) == ("top_k_after", 1, 8, 27)
+        spec = parse(_with(stopping="{top_k_after: 2, keep: 5, max_epochs: 9}"))
+        assert "stopping: {top_k_after: 2, keep: 5, max_epochs: 9}" in spec.to_yaml()
+        assert parse(spec.to_yaml(), ["stopping.keep=6"]).stopping.keep == 6
+
     def test_yaml_reads_as_people_expect(self) -> None:
         spec = parse(_with(train="{learning_rate: 1e-3, epsilon: 1E-7, weight_decay: .5}", tracking="{register: no}"))
         assert [spec.train.learning_rate, spec.train.epsilon, spec.train.weight_decay] == [1e-3, 1e-7, 0.5]
@@ -286,7 +295,7 @@ class TestRoundTrip:
         [
             COMPLETE,
             SHORT,
-            _with(search="{sampler: grid, points: 3}", stopping="none", objective="{metric: val_accuracy}"),
+            _with(search="{sampler: grid, points: 3}", stopping="top_k_after", objective="{metric: val_accuracy}"),
             _with(train="{weight_decay: {grid: [0, 1e-5, 1e-3]}, learning_rate: {one_minus_log_uniform: [0.1, 0.5]}}"),
             _with(search="{start: [{momentum: 0, batch_norm: true, decay: sqrt}], focus: {widths: {momentum: 0.4}}}"),
             "name: a\ndata: {sql: {url: 'sqlite:///a.db', query: 'SELECT * FROM t'}, target: '1e-4', time: 'on'}",
@@ -324,7 +333,7 @@ class TestOverrides:
     def test_they_reach_what_the_file_leaves_out(self) -> None:
         spec = parse(SHORT, ["train.learning_rate_decay.rate=0.5", "stopping={none: {max_epochs: 3}}", "name=other"])
         assert spec.train.learning_rate_decay.rate == 0.5
-        assert spec.stopping.max_epochs == 3
+        assert spec.stopping.last == 3
         assert spec.name == "other"
 
     def test_they_set_domains(self) -> None:
@@ -561,13 +570,23 @@ BAD = [
         "{start: [{momentum: 0.9}], focus: {widths: {beta1: 0.1}}}",
         "search.focus.widths.beta1: is not searched, so it has no box; searched: learning_rate, momentum, hidden_units",
     ),
-    ("stopping", "asah", "stopping: must be a mapping with asha, successive_halving, none, got 'asah'"),
-    ("stopping", "", "stopping: takes exactly one of asha, successive_halving, none, got nothing"),
+    ("stopping", "asah", "stopping: must be a mapping with asha, successive_halving, hyperband, pasha, top_k_after, "),
+    ("stopping", "", f"stopping: takes exactly one of {', '.join(RULES)}, got nothing"),
+    ("stopping", "{asha: {}, none: {}}", f"stopping: takes exactly one of {', '.join(RULES)}, got asha and none"),
+    ("stopping", "{keep: 8}", f"stopping: takes exactly one of {', '.join(RULES)}, got nothing"),
+    ("stopping", "{top_k_after: 1, keep: 0}", "stopping.keep: must be at least 1, got 0"),
+    ("stopping", "{top_k_after: {epochs: 1}}", "stopping.top_k_after: must be a whole number, got {epochs: 1}"),
     (
         "stopping",
-        "{asha: {}, none: {}}",
-        "stopping: takes exactly one of asha, successive_halving, none, got asha and none",
+        "{top_k_after: 9, max_epochs: 9}",
+        "stopping.max_epochs: must be above top_k_after (9), got 9",
     ),
+    (
+        "stopping",
+        "{asha: {}, max_epochs: 8}",
+        "stopping.max_epochs: belongs to top_k_after, which is not given: write it into asha",
+    ),
+    ("stopping", "{none: {}, keep: 8}", "stopping.keep: belongs to top_k_after, which is not given: leave it out"),
     (
         "stopping",
         "{asha: {min_epochs: 9, max_epochs: 3}}",

@@ -70,8 +70,7 @@ def sampler(spec: Spec) -> Sampler:
 def ledger(spec: Spec, data: Mapping[str, Any]) -> Ledger:
     """The empty ledger of a sweep on the snapshot with the facts `data`."""
     space, search, objective = spec.space(), spec.search, spec.objective
-    kind = spec.stopping.kind
-    rungs = getattr(spec.stopping, kind)
+    rule = spec.stopping
     return Ledger(
         Terms(
             search.seed,
@@ -84,7 +83,7 @@ def ledger(spec: Spec, data: Mapping[str, Any]) -> Ledger:
         ),
         space,
         sampler(spec),
-        stopping.make(kind, getattr(rungs, "min_epochs", 1), rungs.max_epochs, getattr(rungs, "reduction", 2)),
+        stopping.make(rule.kind, rule.first, rule.last, getattr(rule.rungs, "reduction", 2), rule.keep or 1),
         CostModel(
             data["inputs"],
             len(data["classes"]),

@@ -188,8 +188,7 @@ class Ledger:
         chosen = None if self.halted else self._selection.next(workers)
         if chosen is None:
             return None
-        rungs = (0, *self.rule.rungs)
-        begin, end = rungs[chosen.rung], rungs[chosen.rung + 1]
+        begin, end = chosen.begin, self.rule.rungs[chosen.rung]
         starts = {trial.id: self._weights[trial.id] for trial in chosen.trials} if begin else {}
         return Pack(0, Stage.SEARCH, chosen.rung, begin, end, chosen.trials, chosen.reason, starts)
 
@@ -212,7 +211,8 @@ class Ledger:
 
     def _report(self, pack: Pack, trial: Trial, loss: float) -> None:
         if pack.stage is Stage.SEARCH:
-            self._selection.report(trial, pack.rung, loss)
+            curve = [self.loss_of(row) for row in self.rows.get(trial.id, ())]
+            self._selection.report(trial, pack.rung, loss, curve)
 
     def _set(self, trial_id: str, state: State, rung: int, reason: str) -> None:
         self.states[trial_id] = self._changed[trial_id] = (state, rung, reason)

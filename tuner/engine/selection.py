@@ -16,8 +16,9 @@ POOL = 1024  # trials drawn ahead, so that a pack finds others of its shape; a s
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Trials to train up to `rung`, side by side, and why."""
+    """Trials to train from epoch `begin` up to `rung`, side by side, and why."""
 
+    begin: int
     rung: int
     trials: tuple[Trial, ...]
     reason: str
@@ -74,27 +75,30 @@ class Selection:
         """How many trials there will be: fewer than asked for once the sampler has no more, a grid for example."""
         return len(self._drawn) if self._exhausted else self._limit
 
-    def report(self, trial: Trial, rung: int, loss: float) -> None:
-        """`trial` has come to the end of `rung` with `loss`; NaN: it diverged or failed."""
-        self.rule.report(trial.number, rung, loss)
+    def report(self, trial: Trial, rung: int, loss: float, curve: Sequence[float]) -> None:
+        """`trial` has come to the end of `rung` with `loss`, after those of `curve`; NaN: it diverged or failed."""
+        self.rule.report(trial.number, rung, loss, curve)
         self._sampler.tell(trial.number, self.rule.rungs[rung], loss)
 
     def _begin(self, workers: int) -> Chosen:
-        epochs = self.rule.rungs[0]
+        rung = self.rule.entry(self._fresh[0].number)
+        fresh = [trial for trial in self._fresh if self.rule.entry(trial.number) == rung]
+        epochs = self.rule.rungs[rung]
         undrawn = 0 if self._exhausted else self._limit - len(self._drawn)
-        work = sum(self._cost.seconds(trial, epochs) for trial in self._fresh)
+        work = sum(self._cost.seconds(trial, epochs) for trial in fresh)
         work *= 1 + undrawn / len(self._fresh)
         target = target_seconds(work, workers)
-        chosen = take(self._fresh, self._cost, epochs, target if undrawn else min(work / workers, target))
+        chosen = take(fresh, self._cost, epochs, target if undrawn else min(work / workers, target))
         taken = {trial.number for trial in chosen}
         self._fresh = [trial for trial in self._fresh if trial.number not in taken]
-        return Chosen(0, tuple(chosen), "new trials")
+        return Chosen(0, rung, tuple(chosen), f"new trials, at once to {epochs} epochs" if rung else "new trials")
 
     def _promote(self, rung: int, chosen: Sequence[Trial], promotions: Mapping[int, Promotion]) -> Chosen:
         for trial in chosen:
             self.rule.promote(promotions[trial.number])
         alone = promotions[chosen[0].number].reason if len(chosen) == 1 else ""
-        return Chosen(rung + 1, tuple(chosen), alone or f"{len(chosen)} promoted from rung {rung}")
+        reason = alone or f"{len(chosen)} promoted from rung {rung}"
+        return Chosen(self.rule.rungs[rung], rung + 1, tuple(chosen), reason)
 
     def _share(self, work: float, workers: int) -> float:
         """A pack's seconds: the usual target, but no more than a worker's part once there are no new trials."""

@@ -30,7 +30,7 @@ def retrained(spec: Spec, period: Period, params: Params) -> Spec:
         as_of(spec, period),
         search={"sampler": "random", "trials": 1, "points": None, "start": [dict(params)], "focus": None},
         objective={"confirm": 0, "baseline": False},
-        stopping={"none": {"max_epochs": spec.stopping.max_epochs}},
+        stopping={"none": {"max_epochs": spec.stopping.last}},
     )
 
 

@@ -13,10 +13,11 @@ from tuner.spec.axes import deepest, space_of, whole_space
 from tuner.spec.data import Data
 from tuner.spec.hyperparameter import PerLayer
 from tuner.spec.reading import write
-from tuner.spec.schema import Budget, Halving, Model, Objective, Resources, Stopping, Tracking, Train
+from tuner.spec.schema import Budget, Model, Objective, Resources, Tracking, Train
 from tuner.spec.search import Search
 from tuner.spec.secrets import holds_secret
 from tuner.spec.section import Section
+from tuner.spec.stopping import Halving, Stopping
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 NAME_RULE = "letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"
