@@ -157,8 +157,6 @@ class TestGrid:
 class Learner:
     """An adaptive sampler that remembers what it was asked and told."""
 
-    adaptive = True
-
     def __init__(self) -> None:
         self.asked: list[int] = []
         self.told: list[tuple[int, int, float]] = []
@@ -170,18 +168,26 @@ class Learner:
     def tell(self, number: int, epochs: int, loss: float) -> None:
         self.told.append((number, epochs, loss))
 
+    def is_settled(self, number: int) -> bool:
+        return number < len(self.asked)
+
+    def rounds(self) -> list[dict[str, Any]]:
+        return [{"trials": self.asked, "best": self.asked[:1]}]
+
 
 def test_an_adaptive_sampler_stays_one_and_hears_of_its_own_draws_by_its_own_numbers() -> None:
     inner = Learner()
     sampler = WarmStart(inner, SPACE, 7, [CHAMPION, SECOND], Focus())
-    assert sampler.adaptive
     for number in range(8):
+        is_own = not sampler.is_settled(number)
         draw = sampler.ask(number)
         assert draw is not None
         sampler.tell(number, 3, float(number))
+        assert is_own == draw.reason.startswith("learned")
         assert (inner.told[-1:] == [(len(inner.asked) - 1, 3, number)]) == draw.reason.startswith("learned")
     assert inner.asked == [0, 1, 2]
     assert [number for number, *_ in inner.told] == [0, 1, 2]
+    assert sampler.rounds() == [{"trials": [2, 4, 6], "best": [2]}]
 
 
 class TestStart:

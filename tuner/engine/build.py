@@ -15,6 +15,7 @@ from tuner.data.variables import expanded
 from tuner.engine.ledger import Ledger, Terms
 from tuner.engine.packing import CostModel
 from tuner.search import samplers, stopping
+from tuner.search.boxes import Zoom
 from tuner.search.samplers import Sampler
 from tuner.search.space import Space
 from tuner.search.warm import Focus
@@ -62,9 +63,9 @@ def sampler(spec: Spec) -> Sampler:
     """What draws the trials of `spec`, from none drawn yet."""
     search, space = spec.search, spec.space()
     focus = Focus(search.focus.share, search.focus.width, search.focus.widths) if search.focus else None
-    return samplers.make(
-        search.sampler, space, search.seed, search.trials, search.points, start=search.start or (), focus=focus
-    )
+    zoom = Zoom(search.rounds, search.outside or 0.0, spec.bounds()) if search.rounds else None
+    sizes = search.seed, search.trials, search.points
+    return samplers.make(search.sampler, space, *sizes, start=search.start or (), focus=focus, zoom=zoom)
 
 
 def ledger(spec: Spec, data: Mapping[str, Any]) -> Ledger:
@@ -80,6 +81,7 @@ def ledger(spec: Spec, data: Mapping[str, Any]) -> Ledger:
             objective.confirm,
             objective.seeds,
             objective.baseline,
+            in_step=rule.kind in stopping.WHOLE_RUNGS,
         ),
         space,
         sampler(spec),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tuner.engine import stages
 from tuner.engine.packing import CostModel
@@ -32,6 +33,7 @@ class Terms:
     confirm: int = 3
     seeds: int = 3
     baseline: bool = True
+    in_step: bool = False  # the sampler learns from whole rounds alone, whatever the order of results
 
 
 class Ledger:
@@ -52,7 +54,9 @@ class Ledger:
         self.extensions = 0
         self.halted = ""  # why the search was ended early
         self.cost = cost
-        self._selection = Selection(space, sampler, rule, cost, seed=terms.seed, trials=terms.trials)
+        self._selection = Selection(
+            space, sampler, rule, cost, seed=terms.seed, trials=terms.trials, in_step=terms.in_step
+        )
         self._weights: dict[str, int] = {}  # the pack that holds a trial's weights
         self._queue: list[Pack] = []  # packs that are to be handed out before anything new is decided
         self._changed: dict[str, Standing] = {}
@@ -177,6 +181,11 @@ class Ledger:
     def expected_trials(self) -> int:
         """How many search trials there will be, as far as is known."""
         return self._selection.total
+
+    @property
+    def rounds(self) -> list[dict[str, Any]]:
+        """What the sampler decided round by round, as plain data; see `Sampler.rounds`."""
+        return self._selection.rounds()
 
     @property
     def epochs(self) -> int:

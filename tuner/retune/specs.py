@@ -11,6 +11,7 @@ from tuner.spec import Spec, from_mapping
 from tuner.trial import Value
 
 Params = Mapping[str, Value]
+_OF_OTHERS = ("points", "rounds", "outside", "expand", "focus")  # a sampler at random has none of these
 
 
 def as_of(spec: Spec, period: Period) -> Spec:
@@ -28,7 +29,7 @@ def retrained(spec: Spec, period: Period, params: Params) -> Spec:
     """One trial of the champion's configuration, as far as the spec still allows it, trained to the end."""
     return _with(
         as_of(spec, period),
-        search={"sampler": "random", "trials": 1, "points": None, "start": [dict(params)], "focus": None},
+        search={"sampler": "random", "trials": 1, "start": [dict(params)], **dict.fromkeys(_OF_OTHERS)},
         objective={"confirm": 0, "baseline": False},
         stopping={"none": {"max_epochs": spec.stopping.last}},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -53,12 +54,12 @@ class WarmStart:
         self, inner: Sampler, space: Space, seed: int, start: Sequence[Mapping[str, Value]], focus: Focus
     ) -> None:
         self.inner = inner
-        self.adaptive = inner.adaptive
         self._axes = space.axes
         self._seed = seed
         self._starts = [start_of(space, params) for params in start]
         self._focus = focus
         self._end: float = math.inf  # how many draws `inner` has, as far as known
+        self._numbers: dict[int, int] = {}  # the trials that `inner` drew, by its own numbers
 
     def ask(self, number: int) -> Draw | None:
         if number < len(self._starts):
@@ -69,6 +70,8 @@ class WarmStart:
         draw = self.inner.ask(own) if own < self._end else None
         if draw is None:
             self._end = min(self._end, own)
+        else:
+            self._numbers[own] = number
         return self._near(number, own) if draw is None and self._focus.share > 0 else draw
 
     def tell(self, number: int, epochs: int, loss: float) -> None:
@@ -76,6 +79,22 @@ class WarmStart:
         own = self._own(number)
         if own is not None and own < self._end:
             self.inner.tell(own, epochs, loss)
+
+    def is_settled(self, number: int) -> bool:
+        """Only draws of `inner` may wait for results."""
+        own = self._own(number)
+        return own is None or own >= self._end or self.inner.is_settled(own)
+
+    def rounds(self) -> list[dict[str, Any]]:
+        """Those of `inner`, with the numbers that its trials have in the search."""
+        return [
+            {
+                **one,
+                "trials": [self._numbers[own] for own in one["trials"] if own in self._numbers],
+                "best": [self._numbers[own] for own in one["best"]],
+            }
+            for one in self.inner.rounds()
+        ]
 
     def asked(self, trials: int) -> int:
         """How many of the first `trials` trials `inner` is asked for."""

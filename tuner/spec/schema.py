@@ -72,8 +72,13 @@ class Decay(Section):
             raw["rate"] = OneMinusLogUniform(0.5, 0.99)
         return raw
 
+    @property
+    def multiplies(self) -> str | None:
+        """A schedule among the possible ones that multiplies by the rate; None if there is none."""
+        return next((str(name) for name in possible(self.schedule) if name in _FACTORS), None)
+
     def conflicts(self) -> Iterator[tuple[str, str]]:
-        factor = next((name for name in possible(self.schedule) if name in _FACTORS), None)
+        factor = self.multiplies
         wrong = [rate for rate in possible(self.rate) if not isinstance(rate, str) and not 0 < rate <= 1]
         if factor and wrong:
             yield "rate", f"must be above 0 and at most 1, because {factor} multiplies by it, got {shown(wrong[0])}"

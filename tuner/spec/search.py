@@ -53,6 +53,7 @@ def _unknown(names: Iterable[object]) -> Iterator[tuple[str, str]]:
             yield name, f"unknown hyperparameter{hint}"
 
 
+_OF_COARSE_TO_FINE = {"rounds": 6, "outside": 0.2, "expand": False}
 _EXAMPLE = "{learning_rate: 0.01}"
 _WIDTHS = "{learning_rate: 0.4}"
 Configuration = Annotated[dict[str, Value], BeforeValidator(_configuration)]
@@ -79,11 +80,34 @@ class Focus(Section):
 class Search(Section):
     """What is tried, and in which order."""
 
-    sampler: Literal["random", "grid", "sobol"] = Field(default="random", description="How trials are drawn.")
+    companions = tuple(_OF_COARSE_TO_FINE)
+    sampler: Literal["random", "grid", "sobol", "coarse_to_fine", "tpe"] = Field(
+        default="random",
+        description="How trials are drawn: independently, all combinations, evenly, in ever smaller boxes around the "
+        "good ones, or where good ones are dense (tpe, which needs Optuna).",
+    )
     trials: int = Field(default=64, ge=1, le=1_000_000, description="At most this many trials.")
     seed: int = Field(default=0, ge=0, lt=2**63, description="Equal seeds draw equal trials.")
     points: int | None = Field(
         default=None, ge=2, le=1_000_000, description="Grid only: points per axis; default: what `trials` has room for."
+    )
+    rounds: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="Coarse to fine only: after each of so many rounds, the next box is drawn; default: 6.",
+    )
+    outside: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="Coarse to fine only: this part of a round is drawn outside of its box; default: 0.2.",
+    )
+    expand: bool | None = Field(
+        default=None,
+        description="Coarse to fine only: boxes may grow beyond the bounds of uniform, log_uniform and "
+        "one_minus_log_uniform, by half of the axis at either end, where the best trial lies at the edge; "
+        "default: false.",
     )
     start: Configurations = Field(
         default=None,
@@ -99,10 +123,16 @@ class Search(Section):
     def completed(cls, raw: dict[str, Any]) -> dict[str, Any]:
         if raw.get("start") and raw.get("focus") is None:
             raw["focus"] = {}
+        if raw.get("sampler") == "coarse_to_fine":
+            raw |= {name: default for name, default in _OF_COARSE_TO_FINE.items() if raw.get(name) is None}
         return raw
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         if self.points is not None and self.sampler != "grid":
             yield "points", f"is for sampler: grid, but the sampler is {self.sampler}: leave one of them out"
+        for name in self.companions if self.sampler != "coarse_to_fine" else ():
+            if getattr(self, name) is not None:
+                text = f"is for sampler: coarse_to_fine, but the sampler is {self.sampler}: leave one of them out"
+                yield name, text
         if self.focus is not None and not self.start:
             yield "focus", "draws around search.start, which has no configuration: give some there, or leave focus out"
