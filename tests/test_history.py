@@ -41,6 +41,7 @@ class Watched(Journal):
 def run(
     storage: Storage,
     steps: int,
+    *,
     seed: int,
     rule: str = "asha",
     sampler: str = "random",

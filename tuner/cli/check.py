@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuner.cli.app import Json, Sets, SpecPath, StorageUri, answer, app, console, place
@@ -30,6 +30,8 @@ def check(spec: SpecPath, sets: Sets = None, storage: StorageUri = None, as_json
     out.print(describe_data(snapshot.description))
     trials, starts = _trials(loaded), _starts(loaded)
     out.print(describe_space(loaded.space(), trials))
+    for line in _zooming(loaded):
+        out.print(line, markup=False, highlight=False)
     if loaded.search.focus:
         around = _around(loaded.search.focus, loaded.search.sampler)
         out.print(describe_start(loaded.space(), starts, around))
@@ -73,6 +75,18 @@ def _starts(spec: Spec) -> list[Draw]:
 def _around(focus: Focus, sampler: str) -> str:
     share = f"{focus.share:.0%} of the trials in boxes of half-width {focus.width:g} around them"
     return f"{share}, the others by the {sampler} sampler"
+
+
+def _zooming(spec: Spec) -> Iterator[str]:
+    """How coarse to fine will go about it, and what it may go beyond."""
+    search = spec.search
+    if search.sampler != "coarse_to_fine":
+        return
+    yield f"coarse to fine: {search.rounds} rounds, from the second one on {search.outside:.0%} of it outside its box"
+    domains = {axis.name: axis.domain for axis in spec.space().axes}
+    for name, (low, high) in spec.bounds().items():
+        ends = f"{domains[name].from_unit(low):.6g} to {domains[name].from_unit(high):.6g}"
+        yield f"  {name} begins with {ends}; its box may grow beyond"
 
 
 def _trials(spec: Spec) -> int:

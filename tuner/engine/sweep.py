@@ -59,6 +59,7 @@ def create(spec: Spec, place: Place, sweep_id: str | None = None, show: Show = l
         raise StorageError(f"storage {sweep.uri} is seen by one process only, and workers are others: choose another")
     if sweep.exists(FIRST_ENTRY):
         raise SweepExistsError(f"sweep {sweep_id} exists already: `caviar resume {sweep_id}` goes on with it")
+    build.sampler(spec)  # what it needs may not be installed
     snapshot = build.snapshot(spec, place.snapshots)
     archive.keep(snapshot, place.storage)
     reporter = status.Reporter(sweep, sweep_id, spec.name, show)

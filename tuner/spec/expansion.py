@@ -61,5 +61,5 @@ def _at_most(high: float, named: float, rule: Rule) -> float:
 
 
 def _plain(x: float) -> float:
-    """`x` to 12 digits, as people read it."""
-    return float(f"{x:.12g}")
+    """`x` to 12 digits, as people read it; what rounding left of 0 is 0."""
+    return 0.0 if abs(x) < 1e-15 else float(f"{x:.12g}")
