@@ -92,7 +92,9 @@ def entries(
         "summary_markdown": "### flights\n\nWinner: t0000",
     }
     board = [{"rank": 1, "trial": "t0000", "val_loss": 0.26, "learning_rate": 0.1}]
-    yield {"kind": "result", "result": result, "model_dir": "model" if model else None, "leaderboard": board}
+    rounds = [{"round": 1, "trials": [0], "reason": "nothing is known yet"}]
+    model_dir = "model" if model else None
+    yield {"kind": "result", "result": result, "model_dir": model_dir, "leaderboard": board, "rounds": rounds}
     yield {"kind": "ended", "status": "finished", "reason": ""}
 
 

@@ -493,7 +493,7 @@ BAD = [
     (
         "search",
         "{sampler: rndom}",
-        "search.sampler: must be one of random, grid, sobol, got 'rndom'; did you mean 'random'?",
+        "search.sampler: must be one of random, grid, sobol, coarse_to_fine, tpe, got 'rndom'; did you mean 'random'?",
     ),
     ("search", "{trials: 0}", "search.trials: must be at least 1, got 0"),
     ("search", "{trials: '64'}", "search.trials: must be a whole number, got '64'"),
@@ -502,6 +502,14 @@ BAD = [
         "{points: 3}",
         "search.points: is for sampler: grid, but the sampler is random: leave one of them out",
     ),
+    (
+        "search",
+        "{sampler: tpe, rounds: 3}",
+        "search.rounds: is for sampler: coarse_to_fine, but the sampler is tpe: leave one of them out",
+    ),
+    ("search", "{expand: false}", "search.expand: is for sampler: coarse_to_fine, but the sampler is random"),
+    ("search", "{sampler: coarse_to_fine, outside: 1}", "search.outside: must be below 1, got 1"),
+    ("search", "{sampler: coarse_to_fine, rounds: 0}", "search.rounds: must be at least 1, got 0"),
     (
         "search",
         "{sampler: grid, points: 100}",

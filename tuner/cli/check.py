@@ -82,7 +82,8 @@ def _zooming(spec: Spec) -> Iterator[str]:
     search = spec.search
     if search.sampler != "coarse_to_fine":
         return
-    yield f"coarse to fine: {search.rounds} rounds, from the second one on {search.outside:.0%} of it outside its box"
+    share = f"from the second one on, {search.outside:.0%} of each outside its box"
+    yield f"coarse to fine: {search.rounds} rounds; {share}"
     domains = {axis.name: axis.domain for axis in spec.space().axes}
     for name, (low, high) in spec.bounds().items():
         ends = f"{domains[name].from_unit(low):.6g} to {domains[name].from_unit(high):.6g}"
