@@ -85,6 +85,15 @@ class TestHyperband:
         with pytest.raises(ValueError, match="there is no rung 0; the rungs are 1 to 2"):
             rule.report(of[1][3], 0, 1.0)
 
+    def test_a_bracket_too_small_to_halve_sends_its_best_to_the_end(self) -> None:
+        rule = hyperband(1, 9, 3)
+        for trial in range(4):
+            rule.report(trial, rule.entry(trial), float(trial))
+        assert rule.promotable() == []  # more may be drawn
+        rule.close(4)
+        brackets = [rule.entry(promotion.trial) for promotion in rule.promotable()]
+        assert brackets == [1, 0]  # bracket 2 is at the end
+
     def test_a_trial_of_a_later_bracket_is_trained_to_its_rung_at_once(self) -> None:
         ledger = make_ledger(60, "hyperband")
         for pack in drive(ledger, 3, seed=1):

@@ -117,7 +117,7 @@ def _told(known: Mapping[str, Any]) -> str:
         return f"not to be told from {known['trials']} trials {after}: it takes {FEWEST} that differ"
     share = f"{max(known['explained'], 0.0):.0%} of the ranking of trials that it has not seen"
     if not known["believed"]:
-        return f"not to be told from {known['trials']} trials {after}: a forest foretells {share}, no more than chance"
+        return f"not to be told from {known['trials']} trials {after}: a forest foretells {share}; so may chance"
     rows = [row for row in known["axes"] if row["mattered"]]
     named = ", ".join(f"{row['name']} {row['share']:.0%}" for row in rows[:NAMED])
     effect = f"{named} of the effect on the loss" if named else "no hyperparameter alone has an effect on the loss"
