@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from tuner.engine import build, sweep
 from tuner.engine.storage import Storage
 from tuner.engine.sweep import Place
+from tuner.retune.specs import retrained
+from tuner.retune.states import Period, State
 from tuner.search.coarse_to_fine import CoarseToFine
 from tuner.search.space import Domain, LogUniform, OneMinusLogUniform, Uniform
 from tuner.spec import Spec, SpecError, from_mapping
@@ -78,6 +81,20 @@ def test_a_spec_keeps_what_was_left_out_and_only_its_sampler_has_it() -> None:
     written = from_mapping({**PLAIN, "search": {"sampler": "coarse_to_fine"}}).to_yaml()
     assert "rounds: 6, outside: 0.2, expand: false" in written
     assert "rounds" not in from_mapping(PLAIN).to_yaml()
+
+
+@pytest.mark.parametrize(("expand", "rate"), [(True, 5.0), (False, 1.0)])
+def test_a_champion_beyond_the_bounds_is_trained_again_as_it_is(expand: bool, rate: float) -> None:
+    """Of a spec that may expand, that is; else it goes to the nearest end, as with every start."""
+    at = datetime(2013, 4, 1, tzinfo=UTC)
+    timed = from_mapping({"name": "a", "data": {"source": "a.csv", "target": "y", "time": "t"}})
+    given = from_mapping({**timed.model_dump(mode="json"), "search": {"sampler": "coarse_to_fine", "expand": expand}})
+    period = Period("m", "2013-04-01", at, next(iter(State)), "", 1, at)
+    again = retrained(given, period, {"learning_rate": 5.0})
+    draw = build.sampler(again).ask(0)
+    assert draw is not None
+    assert again.search.trials == 1
+    assert again.space().decode(draw.point)["learning_rate"] == rate
 
 
 def test_a_sampler_that_cannot_be_made_is_told_before_anything_is_begun(

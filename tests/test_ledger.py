@@ -262,6 +262,9 @@ class TestLearning:
             ledger.tell(pack.id, *train(pack))
         new = [len(pack.trials) for pack in packs if pack.stage is Stage.SEARCH and pack.rung == 0]
         assert sum(new) / len(new) > (4 if workers == 1 else 2)
+        origins = [trial.origin for pack in packs for trial in pack.trials if pack.stage is Stage.SEARCH]
+        learned = [origin for origin in origins if "around" in origin or "from the results" in origin]
+        assert len(learned) > len(origins) / 3  # drawn late enough to know something
 
     @pytest.mark.parametrize("sampler", ["coarse_to_fine", "tpe"])
     def test_in_step_the_order_of_results_and_the_workers_change_nothing(self, sampler: str) -> None:

@@ -40,6 +40,6 @@ class Results:
         chosen = max(full) if full else max(sorted(rungs), key=lambda epochs: len(rungs[epochs]))
         return chosen, [trial for _, trial in sorted(rungs[chosen])[:count]]
 
-    def highest(self, trial: int) -> Mapping[int, float]:
+    def curve(self, trial: int) -> Mapping[int, float]:
         """The losses of an undiverged trial by epochs; empty for one that diverged or has none."""
         return {} if trial in self.diverged else self.losses.get(trial, {})

@@ -86,7 +86,7 @@ class TpeSampler:
                     state=trials.TrialState.PRUNED if told else trials.TrialState.RUNNING,
                     params=chosen,
                     distributions={name: self._distributions[name] for name in chosen},
-                    intermediate_values=dict(self._results.highest(number)),
+                    intermediate_values=dict(self._results.curve(number)),
                 )
             )
         return study
