@@ -33,8 +33,8 @@ def loss(params: Mapping[str, Value]) -> float:
     return found + 0.05 * (number["hidden_layers"] - 2) ** 2 + 0.02 * math.log10(number["decay_rate"] / 0.01) ** 2
 
 
-def lowest(sampler: Sampler, trials: int, late: int = 8) -> float:
-    """The lowest loss among `trials` trials, of which `late` are always under way."""
+def lowest(sampler: Sampler, trials: int, late: int = 8, first: int = 0) -> float:
+    """The lowest loss among `trials` trials, the `first` ones left out; `late` of them are always under way."""
     losses: list[float] = []
     for number in range(trials):
         draw = sampler.ask(number)
@@ -42,7 +42,7 @@ def lowest(sampler: Sampler, trials: int, late: int = 8) -> float:
         losses.append(loss(SPACE.decode(draw.point)))
         if number >= late:
             sampler.tell(number - late, 1, losses[number - late])
-    return min(losses)
+    return min(losses[first:])
 
 
 def typical(make: Callable[[int], Sampler], trials: int, seeds: int) -> float:

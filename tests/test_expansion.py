@@ -88,12 +88,14 @@ def test_a_champion_beyond_the_bounds_is_trained_again_as_it_is(expand: bool, ra
     """Of a spec that may expand, that is; else it goes to the nearest end, as with every start."""
     at = datetime(2013, 4, 1, tzinfo=UTC)
     timed = from_mapping({"name": "a", "data": {"source": "a.csv", "target": "y", "time": "t"}})
-    given = from_mapping({**timed.model_dump(mode="json"), "search": {"sampler": "coarse_to_fine", "expand": expand}})
+    search = {"sampler": "coarse_to_fine", "expand": expand, "from": ["earlier"]}
+    given = from_mapping({**timed.model_dump(mode="json"), "search": search})
     period = Period("m", "2013-04-01", at, next(iter(State)), "", 1, at)
     again = retrained(given, period, {"learning_rate": 5.0})
     draw = build.sampler(again).ask(0)
     assert draw is not None
     assert again.search.trials == 1
+    assert again.search.earlier is None
     assert again.space().decode(draw.point)["learning_rate"] == rate
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tuner.search.grid import GridSampler, points_per_axis
+from tuner.search.lessons import Lesson, Lessons
 from tuner.search.samplers import SAMPLERS, Sampler, make
 from tuner.search.space import (
     LARGEST_GRID,
@@ -47,13 +48,24 @@ def _draws(sampler: Sampler, count: int) -> list[Draw]:
 
 
 def _made(name: str, space: Space, seed: int, trials: int) -> Sampler:
-    """The sampler `name`; or, of the same contract, "warm NAME": the one that starts from two configurations."""
-    warm, _, plain = name.rpartition(" ")
+    """The sampler `name`; or, of the same contract, one that starts from two configurations ("warm"), or is taught."""
+    how, _, plain = name.rpartition(" ")
     start: list[dict[str, Value]] = [{"learning_rate": 0.01, "optimizer": "adam"}, {"layers": 3, "batch_size": 64}]
-    return make(plain, space, seed, trials, start=start if warm else ())
+    lessons = _lessons(space) if how == "taught" else None
+    return make(plain, space, seed, trials, start=start if how == "warm" else (), lessons=lessons)
 
 
-@pytest.mark.parametrize("name", [*SAMPLERS, *(f"warm {name}" for name in SAMPLERS)])
+def _lessons(space: Space) -> Lessons:
+    """Twenty trials of another search, some of which diverged; the best of them is tried first."""
+    draws = _draws(make("random", space, 99, 20), 20)
+    told = tuple(
+        Lesson(f"t{i:04d} of a", space.decode(draw.point), {1: i / 10, 3: math.nan if i % 7 == 6 else i / 20})
+        for i, draw in enumerate(draws)
+    )
+    return Lessons(told[:1], told)
+
+
+@pytest.mark.parametrize("name", [f"{how}{name}" for how in ("", "warm ", "taught ") for name in SAMPLERS])
 class TestContract:
     def test_the_same_seed_gives_the_same_draws(self, name: str) -> None:
         assert _draws(_made(name, SPACE, 7, 30), 30) == _draws(_made(name, SPACE, 7, 30), 30)

@@ -234,6 +234,12 @@ class TestMeaning:
         assert (search.focus.share, search.focus.width, search.focus.widths) == (0.5, 0.2, {})
         assert parse(_with(search="{start: [], focus: null}")) == parse(SHORT)
 
+    def test_earlier_sweeps_are_named_by_id_or_folder(self) -> None:
+        search = parse(_with(search="{from: [flights-1, 's3://bucket/sweeps/x'], focus: {share: 0.3}}")).search
+        assert search.earlier == ("flights-1", "s3://bucket/sweeps/x")
+        assert parse(SHORT, ["search.from=flights-1"]).search.earlier == ("flights-1",)
+        assert parse(_with(search="{from: []}")) == parse(_with(search="{from: null}")) == parse(SHORT)
+
     def test_stopping_may_be_named_alone(self) -> None:
         for text in ("none", "{none: {}}", "{none: }", "{none: {max_epochs: 27}}"):
             assert parse(_with(stopping=text)).stopping.kind == "none"
@@ -298,6 +304,7 @@ class TestRoundTrip:
             _with(search="{sampler: grid, points: 3}", stopping="top_k_after", objective="{metric: val_accuracy}"),
             _with(train="{weight_decay: {grid: [0, 1e-5, 1e-3]}, learning_rate: {one_minus_log_uniform: [0.1, 0.5]}}"),
             _with(search="{start: [{momentum: 0, batch_norm: true, decay: sqrt}], focus: {widths: {momentum: 0.4}}}"),
+            _with(search="{from: [flights-1, '2013']}"),
             "name: a\ndata: {sql: {url: 'sqlite:///a.db', query: 'SELECT * FROM t'}, target: '1e-4', time: 'on'}",
         ],
     )
@@ -556,6 +563,11 @@ BAD = [
         "{focus: {share: 0.3}}",
         "search.focus: draws around search.start, which has no configuration: give some there, or leave focus out",
     ),
+    ("search", "{from: 3}", "search.from: must be a list of sweeps, such as [flights-20130401-0330-1a2b], got 3"),
+    ("search", "{from: [1]}", "search.from: must be a list of sweeps, such as [flights-20130401-0330-1a2b], got [1]"),
+    ("search", "{from: [a, b, a]}", "search.from: a is given twice: keep one"),
+    ("search", "{from: [a b]}", "search.from: 'a b' is neither a sweep's id (letters, digits,"),
+    ("search", "{form: [a]}", "search.form: unknown key; did you mean 'from'?"),
     ("search", "{start: [{momentum: 0.9}], focus: {share: 1.5}}", "search.focus.share: must be at most 1, got 1.5"),
     ("search", "{start: [{momentum: 0.9}], focus: {width: 0}}", "search.focus.width: must be above 0, got 0"),
     (
@@ -806,7 +818,9 @@ def test_the_json_schema_accepts_what_loads_and_describes_every_field() -> None:
     stored = from_mapping(parse(COMPLETE).model_dump(mode="json")).model_dump(mode="json")
     layered = parse(_with(model="{hidden_units: {per_layer: [8, {int: [8, 9]}, 4]}}")).model_dump(mode="json")
     warm = parse(_with(search="{start: [{momentum: 0.9, optimizer: adam}], focus: {widths: {momentum: 0.4}}}"))
-    for spec in (stored, layered, warm.model_dump(mode="json"), {"name": "a", "data": {"source": ["a.npz", "b.npz"]}}):
+    taught = [stored | {"search": {"from": given}} for given in ("a", ["a", "/b/c"], None)]
+    plain = {"name": "a", "data": {"source": ["a.npz", "b.npz"]}}
+    for spec in (stored, layered, warm.model_dump(mode="json"), *taught, plain):
         validator.validate(json.loads(json.dumps(spec)))
     for bad in (
         {"name": "a"},
@@ -816,6 +830,8 @@ def test_the_json_schema_accepts_what_loads_and_describes_every_field() -> None:
         stored | {"train": {"optimizer": "adma"}},
         stored | {"model": {"hidden_units": {"uniform": [1, 2]}}},
         stored | {"search": {"trials": 0}},
+        stored | {"search": {"from": [1]}},
+        stored | {"search": {"earlier": ["a"]}},
         stored | {"search": {"start": {"momentum": 0.9}}},
         stored | {"search": {"start": [{"momentum": [0.9]}]}},
         stored | {"search": {"start": [{"momentum": 0.9}], "focus": {"widths": {"momentum": 0.6}}}},

@@ -13,6 +13,7 @@ from typing import Any
 
 from tuner.engine import stages
 from tuner.engine.packing import CostModel
+from tuner.engine.score import loss_of, score
 from tuner.engine.selection import Selection
 from tuner.search.samplers import Sampler
 from tuner.search.space import Space
@@ -150,16 +151,11 @@ class Ledger:
 
     def score(self, trial_id: str) -> float:
         """What trials are compared by, lower is better: the best or last evaluation; infinity if there is none."""
-        scores = [self.loss_of(row) for row in self.rows.get(trial_id, ())]
-        if not scores or not math.isfinite(scores[-1]):
-            return math.inf
-        return min(scores) if self.terms.select == "best" else scores[-1]
+        return score([self.loss_of(row) for row in self.rows.get(trial_id, ())], self.terms.select)
 
     def loss_of(self, row: Row) -> float:
         """An evaluation in the objective's terms, lower is better; a loss that is not finite is NaN in any terms."""
-        if self.terms.metric == "val_loss" or not math.isfinite(row.val_loss):
-            return row.val_loss
-        return -row.val_accuracy
+        return loss_of(row, self.terms.metric)
 
     def best_row(self, trial_id: str) -> Row:
         """The evaluation that `score` stands for; the trial must have one."""

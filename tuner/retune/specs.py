@@ -31,7 +31,7 @@ def retrained(spec: Spec, period: Period, params: Params) -> Spec:
     sampler = {} if spec.search.expand else {"sampler": "random", **dict.fromkeys(_OF_OTHERS)}
     return _with(
         as_of(spec, period),
-        search={**sampler, "trials": 1, "start": [dict(params)], "focus": None},
+        search={**sampler, "trials": 1, "start": [dict(params)], "from": None, "focus": None},
         objective={"confirm": 0, "baseline": False},
         stopping={"none": {"max_epochs": spec.stopping.last}},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +38,9 @@ class Round:
     def reason(self) -> str:
         if not self.best:
             return "nothing is known yet" if self.index == 0 else "nothing good is known yet"
-        return f"around {len(self.best)} of the best after {self.epochs} epoch{'s' * (self.epochs != 1)}"
+        told = f"around {len(self.best)} of the best after {self.epochs} epoch{'s' * (self.epochs != 1)}"
+        others = sum(number < 0 for number in self.best)
+        return f"{told}, {others} of them not its own" if others else told
 
 
 class CoarseToFine:
@@ -49,7 +52,8 @@ class CoarseToFine:
 
     Nobody waits for a round's end: the next one begins once half of a round's trials have come to their first rung.
     If trials are asked for before, the round gets more draws, a quarter of its size at a time. All draws of a round
-    may be made ahead. Inside a box the draws are a scrambled Sobol sequence; outside, uniform.
+    may be made ahead. The first round has a box, too, where as many results as it has trials are learned of before it.
+    Inside a box the draws are a scrambled Sobol sequence; outside, uniform.
     """
 
     def __init__(self, space: Space, seed: int, trials: int, zoom: Zoom | None = None) -> None:
@@ -73,12 +77,17 @@ class CoarseToFine:
     def tell(self, number: int, epochs: int, loss: float) -> None:
         self._results.tell(number, epochs, loss)
 
+    def learn(self, name: str, point: Sequence[float], epochs: int, loss: float) -> None:
+        self._results.learn(name, point, epochs, loss)
+
     def is_settled(self, number: int) -> bool:
         """Whether the draw's round has begun, with which its box stands."""
         return bool(self._rounds) and number < self._rounds[-1].first + self._rounds[-1].trials
 
     def rounds(self) -> list[dict[str, Any]]:
         """Each round: the numbers of its `trials`, why its box, the `best` trials and rung behind it, and the `box`.
+
+        Those of the best that it did not draw go by their names.
 
         The box has for each axis `low` and `high` in the unit interval and `from` and `to`, the values there, or
         else `shares` of a choice's values; and the reason.
@@ -89,7 +98,7 @@ class CoarseToFine:
                 "trials": list(range(one.first, min(one.first + one.trials, len(self._drawn)))),
                 "reason": one.reason,
                 "epochs": one.epochs,
-                "best": list(one.best),
+                "best": [self._results.names.get(number, number) for number in one.best],
                 "box": {
                     axis.name: part.told(axis.domain) for axis, part in zip(self._space.axes, one.box, strict=True)
                 },
@@ -109,7 +118,8 @@ class CoarseToFine:
 
     def _begin(self) -> None:
         index, first = len(self._rounds), len(self._drawn)
-        epochs, best = self._results.best(2 * self._good)
+        enough = self._rounds or len(self._results.losses) >= self._size
+        epochs, best = self._results.best(2 * self._good) if enough else (0, [])
         best = self._near(best)
         box = self._box(best) if best else self._start
         points = qmc.Sobol(d=max(len(box), 1), scramble=True, rng=seed_of(self._seed, "round", index))
@@ -119,18 +129,22 @@ class CoarseToFine:
         """Of the trials `best`, best first, those nearest to the first one, in the same order."""
         if len(best) <= self._good:
             return best
-        first = self._drawn[best[0]].point
-        gaps = {number: distance(self._space, first, self._drawn[number].point) for number in best}
+        first = self._point(best[0])
+        gaps = {number: distance(self._space, first, self._point(number)) for number in best}
         near = sorted(best, key=gaps.__getitem__)[: self._good]  # a stable sort: of equally near ones, the better
         return [number for number in best if number in near]
 
     def _box(self, best: list[int]) -> tuple[Part, ...]:
-        points = [self._drawn[number].point for number in best]
+        points = [self._point(number) for number in best]
         active = [self._space.decode(point) for point in points]
+        before = self._rounds[-1].box if self._rounds else self._start
         return tuple(
             next_part(axis, last, [point[i] for point, names in zip(points, active, strict=True) if axis.name in names])
-            for i, (axis, last) in enumerate(zip(self._space.axes, self._rounds[-1].box, strict=True))
+            for i, (axis, last) in enumerate(zip(self._space.axes, before, strict=True))
         )
+
+    def _point(self, number: int) -> tuple[float, ...]:
+        return self._results.points[number] if number < 0 else self._drawn[number].point
 
     def _draw(self, number: int, turn: Round) -> Draw:
         at, share = number - turn.first, self._zoom.outside

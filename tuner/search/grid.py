@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,9 @@ class GridSampler:
 
     def tell(self, number: int, epochs: int, loss: float) -> None:
         """Nothing is learned from results."""
+
+    def learn(self, name: str, point: Sequence[float], epochs: int, loss: float) -> None:
+        """Nor from those of others."""
 
     def is_settled(self, number: int) -> bool:  # noqa: ARG002  # none waits for a result
         """Always."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ class RandomSampler:
 
     def tell(self, number: int, epochs: int, loss: float) -> None:
         """Nothing is learned from results."""
+
+    def learn(self, name: str, point: Sequence[float], epochs: int, loss: float) -> None:
+        """Nor from those of others."""
 
     def is_settled(self, number: int) -> bool:  # noqa: ARG002  # none waits for a result
         """Always."""

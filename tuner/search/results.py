@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 
 
 class Results:
-    """Losses by trial and by epochs. Only losses after equally many epochs are compared with each other."""
+    """Losses by trial and by epochs. Only losses after equally many epochs are compared with each other.
+
+    The sampler's own trials are numbered from 0 on; what it learned of from elsewhere has negative numbers.
+    """
 
     def __init__(self) -> None:
         self.losses: dict[int, dict[int, float]] = {}
         """Trial to epochs to loss, finite ones only; a trial that has come nowhere yet is not in it."""
         self.diverged: set[int] = set()
         """The trials that diverged or failed, after whatever number of epochs: none of them is a good one."""
+        self.names: dict[int, str] = {}
+        """The names of trials from elsewhere, by their numbers."""
+        self.points: dict[int, tuple[float, ...]] = {}
+        """And where they are."""
+        self._numbers: dict[str, int] = {}
+
+    def learn(self, name: str, point: Sequence[float], epochs: int, loss: float) -> None:
+        """Enters the loss of the trial `name` from elsewhere, at `point`, as `tell` does."""
+        number = self._numbers.setdefault(name, -1 - len(self._numbers))
+        self.names[number] = name
+        self.points[number] = tuple(point)
+        self.tell(number, epochs, loss)
 
     def tell(self, trial: int, epochs: int, loss: float) -> None:
         """Enters the loss of `trial` after `epochs` epochs; one that is not finite means diverged."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tuner.search.domain import cell
 from tuner.search.results import Results
 from tuner.search.space import Axis, Choice, Space
 from tuner.trial import Draw, seed_of
@@ -21,8 +23,9 @@ class TpeSampler:
     For each batch, Optuna is given all that is known, anew: a trial with the losses of all rungs it came to as one that
     was pruned after the last of them. So it ranks who came further before the others, and equals by their loss there;
     a diverged trial has no loss, and ranks last. Trials of which nothing is known yet, those of the same batch among
-    them, are running, which repels the next draws from them (the "constant liar"). An axis lies on the unit interval, a
-    choice is a category. Axes that are always active are drawn jointly, the others each for itself.
+    them, are running, which repels the next draws from them (the "constant liar"). What it learned of from elsewhere
+    is given, too. An axis lies on the unit interval, a choice is a category. Axes that are always active are drawn
+    jointly, the others each for itself.
 
     A batch depends on the seed, its place and the results so far alone; another version of Optuna may draw otherwise.
     """
@@ -46,6 +49,9 @@ class TpeSampler:
     def tell(self, number: int, epochs: int, loss: float) -> None:
         self._results.tell(number, epochs, loss)
 
+    def learn(self, name: str, point: Sequence[float], epochs: int, loss: float) -> None:
+        self._results.learn(name, point, epochs, loss)
+
     def is_settled(self, number: int) -> bool:
         """Whether the draw's batch was drawn."""
         return number < len(self._drawn)
@@ -56,8 +62,10 @@ class TpeSampler:
 
     def _draw_batch(self) -> None:
         study = self._study()
-        known = sum(trial in self._results.losses for trial in range(len(self._drawn)))
+        known = len(self._results.losses)
         reason = f"TPE, from the results of {known} trials" if known >= STARTUP else "TPE, random at first"
+        others = len(self._results.points)
+        reason += f", {others} of them not its own" if others and known >= STARTUP else ""
         for _ in range(self._size):
             trial = study.ask()
             chosen: dict[str, Any] = {}
@@ -79,7 +87,8 @@ class TpeSampler:
                 seed=seed_of(self._seed, "tpe", len(self._drawn)) % 2**32,
             )
         )
-        for number, chosen in enumerate(self._asked):
+        learned = {number: self._chosen(point) for number, point in self._results.points.items()}
+        for number, chosen in {**learned, **dict(enumerate(self._asked))}.items():
             told = number in self._results.losses
             study.add_trial(
                 trials.create_trial(
@@ -96,6 +105,15 @@ class TpeSampler:
         if isinstance(axis.domain, Choice):
             return self._optuna.distributions.CategoricalDistribution(range(len(axis.domain.values)))
         return self._optuna.distributions.FloatDistribution(0.0, 1.0)
+
+    def _chosen(self, point: Sequence[float]) -> dict[str, Any]:
+        """What Optuna would have chosen to come to `point`: only active axes, a category by its place."""
+        active = self._space.decode(point)
+        return {
+            axis.name: cell(u, len(axis.domain.values)) if isinstance(axis.domain, Choice) else u
+            for axis, u in zip(self._space.axes, point, strict=True)
+            if axis.name in active
+        }
 
     def _suggested(self, trial: optuna.Trial, axis: Axis) -> tuple[float, float]:
         """What Optuna chooses on `axis`, and the coordinate of it."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from tuner.spec.axes import CONDITIONS, rule_of
+from tuner.spec.names import NAME, NAME_RULE
 from tuner.spec.problems import ConflictError, nearest, shown
 from tuner.spec.section import Section
 from tuner.trial import Value
@@ -37,6 +39,19 @@ def _configurations(raw: object) -> object:
     return tuple(raw) if raw else None
 
 
+def _sweeps(raw: object) -> object:
+    """The names of sweeps: ids, or paths or URIs of their folders; one may stand without a list."""
+    names = [raw] if isinstance(raw, str) else ([] if raw is None else raw)
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"must be a list of sweeps, such as [flights-20130401-0330-1a2b], got {shown(raw)}")
+    for name in names:
+        if "/" not in name and not re.fullmatch(NAME, name):
+            raise ValueError(f"{shown(name)} is neither a sweep's id ({NAME_RULE}) nor the path or URI of one")
+        if names.count(name) > 1:
+            raise ValueError(f"{name} is given twice: keep one")
+    return tuple(names) if names else None
+
+
 def _half_widths(raw: object) -> object:
     if not isinstance(raw, Mapping):
         raise ValueError(f"must be a mapping of hyperparameter to half-width, such as {_WIDTHS}, got {shown(raw)}")
@@ -58,12 +73,14 @@ _EXAMPLE = "{learning_rate: 0.01}"
 _WIDTHS = "{learning_rate: 0.4}"
 Configuration = Annotated[dict[str, Value], BeforeValidator(_configuration)]
 Configurations = Annotated[tuple[Configuration, ...] | None, BeforeValidator(_configurations)]
+_ONE_OR_MANY = {"anyOf": [{"type": "null"}, {"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+Sweeps = Annotated[tuple[str, ...] | None, BeforeValidator(_sweeps), WithJsonSchema(_ONE_OR_MANY)]
 HalfWidth = Annotated[float, Field(gt=0, le=0.5)]
 HalfWidths = Annotated[dict[str, HalfWidth], BeforeValidator(_half_widths)]
 
 
 class Focus(Section):
-    """A share of the trials is drawn in boxes around search.start; an axis has length 1 on its own scale."""
+    """A share of the trials is drawn in boxes around what is tried first; an axis has length 1 on its own scale."""
 
     share: float = Field(default=0.5, ge=0, le=1, description="This part of the trials that follow the start.")
     width: float = Field(
@@ -115,8 +132,17 @@ class Search(Section):
         "of mappings of hyperparameter to plain value. What is left out stands in the middle of its axis, what lies "
         "outside its axis at the nearest end; what is not searched is ignored.",
     )
+    earlier: Sweeps = Field(
+        default=None,
+        alias="from",
+        description="Sweeps to learn from: ids, or paths or URIs of their folders. Samplers that learn are told the "
+        "losses of those on the same data; of the others, and for samplers that do not learn, the best configurations "
+        "are tried first, after `start`. Trials that are no configurations of this space are left out.",
+    )
     focus: Focus | None = Field(
-        default=None, description="How much of the search is drawn around `start`, and how near; the rest anywhere."
+        default=None,
+        description="How much of the search is drawn around `start` and the best of `from`, and how near; the rest "
+        "anywhere. Default: half, or nothing if the sampler is told what these are worth.",
     )
 
     @classmethod
@@ -134,5 +160,5 @@ class Search(Section):
             if getattr(self, name) is not None:
                 text = f"is for sampler: coarse_to_fine, but the sampler is {self.sampler}: leave one of them out"
                 yield name, text
-        if self.focus is not None and not self.start:
+        if self.focus is not None and not self.start and not self.earlier:
             yield "focus", "draws around search.start, which has no configuration: give some there, or leave focus out"

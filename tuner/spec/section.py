@@ -22,7 +22,7 @@ class Section(BaseModel):
     `alternatives` are fields of which one is given, `companions` those that only some alternative has beside it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True, serialize_by_alias=True)
     alternatives: ClassVar[tuple[str, ...]] = ()
     companions: ClassVar[tuple[str, ...]] = ()
 

@@ -14,15 +14,13 @@ from tuner.spec.axes import deepest, rule_of, space_of, whole_space
 from tuner.spec.data import Data
 from tuner.spec.expansion import Bounds, bounds, expandable, expanded
 from tuner.spec.hyperparameter import PerLayer, Rule
+from tuner.spec.names import NAME, NAME_RULE
 from tuner.spec.reading import write
 from tuner.spec.schema import Budget, Model, Objective, Resources, Tracking, Train
 from tuner.spec.search import Search
 from tuner.spec.secrets import holds_secret
 from tuner.spec.section import Section
 from tuner.spec.stopping import Halving, Stopping
-
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-NAME_RULE = "letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"
 
 
 class Spec(Section):
@@ -66,6 +64,8 @@ class Spec(Section):
         if combinations > LARGEST_GRID:
             text = f"{points} points per axis make {combinations:,} combinations, more than {LARGEST_GRID:,}"
             yield "search.points", f"{text}: fix some hyperparameters, set fewer points, or use sobol"
+        if self.search.earlier and not self.space().axes:
+            yield "search.from", "nothing is searched, so there is nothing to learn from them: leave it out"
         yield from self._boxless()
         if self.search.expand and not expandable(self.space()):
             kinds = "uniform, log_uniform and one_minus_log_uniform"
@@ -115,6 +115,7 @@ class Spec(Section):
         for key, text, instead in (
             ("data.sql.url", self.data.sql.url if self.data.sql else "", named),
             ("data.source", " ".join(self.data.source or ()), named),
+            ("search.from", " ".join(self.search.earlier or ()), "keep it in the environment"),
             ("tracking.uri", self.tracking.uri or "", "leave it out and set MLFLOW_TRACKING_URI"),
         ):
             if holds_secret(text):
