@@ -197,3 +197,40 @@ class TestResults:
         results.tell(0, 3, math.nan)
         assert results.best(3) == (1, [1, 2, 3])
         assert Results().best(3) == (0, [])
+
+
+class TestLearned:
+    """Results of others: 64 trials in 4 rounds of 16, after a line of lessons, the best of which lies at (0.3, 0.5)."""
+
+    def sampler(self, lessons: int) -> CoarseToFine:
+        sampler = CoarseToFine(SQUARE, 0, 64, Zoom(rounds=4))
+        for number in range(lessons):
+            u = number / lessons
+            sampler.learn(f"old {number}", (u, 0.5), 1, abs(u - 0.3))
+        return sampler
+
+    def test_the_first_round_has_a_box_around_the_best_of_as_many_lessons_as_it_has_trials(self) -> None:
+        sampler = self.sampler(16)
+        assert sampler.ask(0).reason == "round 1, in the box around 4 of the best after 1 epoch, 4 of them not its own"
+        (first,) = sampler.rounds()
+        assert 0 < first["box"]["a"]["low"] < 0.3 < first["box"]["a"]["high"] < 0.6
+        assert set(first["best"]) == {"old 4", "old 5", "old 6", "old 3"}
+
+    def test_fewer_lessons_make_no_box_but_count_in_the_next_round(self) -> None:
+        sampler = self.sampler(15)
+        for number in range(16):
+            assert sampler.ask(number).reason == "round 1, anywhere: nothing is known yet"
+            sampler.tell(number, 1, 1.0)
+        assert sampler.ask(16).reason.endswith("4 of them not its own")
+
+    def test_only_its_own_trials_count_for_the_end_of_a_round(self) -> None:
+        sampler = self.sampler(16)
+        for number in range(16):
+            sampler.ask(number)
+        assert sampler.ask(16).reason.startswith("round 1")
+
+    def test_one_that_diverged_is_never_good(self) -> None:
+        sampler = self.sampler(16)
+        sampler.learn("old 5", (0.3125, 0.5), 3, math.nan)
+        sampler.ask(0)
+        assert "old 5" not in sampler.rounds()[0]["best"]

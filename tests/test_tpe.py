@@ -23,6 +23,7 @@ SPACE = Space(
     ),
     {"batch_size": 64},
 )
+_IF_A = (OneOf("c", ("a",)),)
 
 
 def test_it_is_better_than_random_search_at_equal_cost() -> None:
@@ -61,6 +62,18 @@ def test_every_rung_is_told_and_who_came_further_is_before_the_others(monkeypatc
     told = studies[-1].trials
     assert [told[trial].intermediate_values for trial in range(4)] == [{1: 0.5, 3: 0.4}, {1: 0.9}, {}, {}]
     assert [told[trial].state.name for trial in range(4)] == ["PRUNED"] * 3 + ["RUNNING"]
+
+
+def test_it_knows_from_its_first_draw_on_what_it_was_taught() -> None:
+    space = Space((Axis("x", Uniform(0, 1)), Axis("c", Choice(("a", "b"))), Axis("m", Uniform(0, 1), _IF_A)))
+    sampler = TpeSampler(space, 0, 64)
+    for number in range(40):
+        u, place = number / 40, 0.25 + 0.5 * (number % 2)
+        sampler.learn(f"old {number}", (u, place, 0.5), 1, abs(u - 0.3) + place)
+    drawn = [sampler.ask(number) for number in range(16)]
+    assert {draw.reason for draw in drawn} == {"TPE, from the results of 40 trials, 40 of them not its own"}
+    assert sum(abs(draw.point[0] - 0.3) < 0.2 for draw in drawn) > 10
+    assert sum(draw.point[1] == 0.25 for draw in drawn) > 10
 
 
 def test_it_searches_where_the_highest_rung_is_good() -> None:
