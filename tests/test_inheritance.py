@@ -148,7 +148,7 @@ class TestOtherSpace:
         reasons = [*["learning_rate"] * 2, "batch_size", "optimizer", *["momentum"] * 2]
         assert sorted(name for names in found.left_out.values() for name in names) == sorted(reasons)
         (account,) = inherit(heir(), [found]).accounts
-        assert account["left_out"]["t0001"] == ["learning_rate"]
+        assert account["left_out"] == {"learning_rate": 2, "momentum": 2, "batch_size": 1, "optimizer": 1}
         assert account["words"].startswith("a: the losses of 1 of its 7 trials, on the same data, are told")
         assert "6 are left out, for what is not so here: learning_rate (2), momentum (2), " in account["words"]
 
@@ -318,7 +318,8 @@ class TestBadInput:
 
     def test_itself(self, nowhere: Place) -> None:
         assert "new is this sweep itself" in self.refused(nowhere, "new")
-        assert "is this sweep itself" in self.refused(nowhere, f"{nowhere.home}/storage/sweeps/new/")
+        for uri in (f"{nowhere.home}/storage/sweeps/new/", f"file://{nowhere.home}/storage/sweeps/new"):
+            assert "is this sweep itself" in self.refused(nowhere, uri)
 
     def test_one_without_results(self, nowhere: Place) -> None:
         searched(nowhere.home / "storage" / "sweeps" / "old", [], [])

@@ -20,7 +20,7 @@ from tuner.engine.journal import Journal
 from tuner.engine.storage import Storage
 from tuner.search.samplers import SAMPLERS, make
 from tuner.search.space import Axis, Choice, Grid, Int, LogInt, LogUniform, OneOf, Space, Uniform
-from tuner.search.starts import start_of
+from tuner.search.starts import misfits, start_of
 from tuner.search.warm import Focus, WarmStart, grown
 from tuner.spec import from_mapping
 from tuner.trial import Draw, Value
@@ -237,6 +237,7 @@ class TestStart:
         start = start_of(SPACE, params)
         assert SPACE.decode(start.point) == params
         assert start.notes == ()
+        assert misfits(SPACE, params) == []
 
 
 class TestGrown:

@@ -66,14 +66,18 @@ def read(
     return [_read(name, Storage(name) if "/" in name else folder(name), own).within(space) for name in names]
 
 
+def counts(left_out: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """For how many trials that are left out each hyperparameter is a reason: the commonest first."""
+    return dict(Counter(name for names in left_out.values() for name in names).most_common())
+
+
 def counted(left_out: Mapping[str, Sequence[str]]) -> str:
-    """Why trials are left out, and for how many each reason holds: the commonest first."""
-    counts = Counter(name for names in left_out.values() for name in names)
-    return ", ".join(f"{name} ({count})" for name, count in counts.most_common())
+    """The same in words."""
+    return ", ".join(f"{name} ({count})" for name, count in counts(left_out).items())
 
 
 def _read(name: str, storage: Storage, own: Storage | None) -> Earlier:
-    if own is not None and storage.uri.rstrip("/") == own.uri:
+    if own is not None and storage.path(FIRST_ENTRY) == own.path(FIRST_ENTRY):
         raise ValueError(f"search.from: {name} is this sweep itself: name earlier ones, or choose another id")
     if not storage.exists(FIRST_ENTRY):
         raise ValueError(

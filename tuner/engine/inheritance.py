@@ -13,7 +13,7 @@ from itertools import zip_longest
 from math import isfinite, nan
 from typing import Any
 
-from tuner.engine.earlier import Earlier, counted
+from tuner.engine.earlier import Earlier, counted, counts
 from tuner.engine.score import loss_of, score
 from tuner.search.lessons import Lesson, Lessons
 from tuner.trial import Row, Trial, Value
@@ -143,6 +143,6 @@ def _account(heir: Heir, one: Earlier, told: int, best: int) -> dict[str, Any]:
         "digest": one.digest,
         "trials": trials,
         "told": told,
-        "left_out": {trial: list(names) for trial, names in one.left_out.items()},
+        "left_out": counts(one.left_out),
         "words": f"{one.name}: {words}",
     }
