@@ -3,7 +3,7 @@
 Three rules decide which model predicts the month that follows: the January model stays for good (frozen), each month's
 challenger replaces the one before (always), or Caviar's gate decides. All three choose among the same models, and are
 measured on the flights of that month, which nobody had seen. Beside each period's sweep, which starts warm, the same
-sweep starts cold: how many epochs does either need to the cold one's best validation loss?
+sweep starts cold: after how many of the cold one's epochs has the warm one reached its best validation loss?
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
@@ -50,38 +50,41 @@ def run(quick: bool = False) -> Result:
         os.environ.update(CAVIAR_HOME=str(folder / "home"), RAY_AUTH_MODE="token")
         os.chdir(ROOT)  # the example's data are named from here
         with ray_cluster(folder / "home"):
-            return measure(_policy(folder, trials=6) if quick else EXAMPLE, MONTHS[:2] if quick else MONTHS)
+            return measure(_policy(folder, trials=6) if quick else EXAMPLE, MONTHS[:2] if quick else MONTHS, _flights)
 
 
-def measure(policy: Path, months: range) -> Result:
-    """A record for each month, and the goals."""
+def measure(policy: Path, months: range, delivered: Callable[[int], pd.DataFrame]) -> Result:
+    """A record for each month, and the goals; `delivered` gives the rows of a month of 2013."""
     found = list[Result]()
     with opened(policy, Console(stderr=True, quiet=True), True) as setting:
         frozen = ""
         for month in months:
-            period = machine.tick(setting, f"2013-{month:02}-01", _beginning(month))
+            period = machine.tick(setting, f"2013-{month:02}-01", _beginning(setting, month))
             champion = setting.champions.version(setting.policy.model, "champion")
             now = champion.number if champion else ""
             frozen = frozen or now
             challenger = period.data.get("candidate", {}).get("version", now)
             used = dict(zip(RULES, (frozen, challenger, now), strict=True))
-            losses = {rule: _loss(setting, number, month) for rule, number in used.items()}
+            losses = {rule: _loss(setting, number, delivered(month)) for rule, number in used.items()}
             record = {"month": period.period, "state": period.state.value, "reason": period.reason, "losses": losses}
             found.append({**record, "used": used, **_start(setting, period)})
             print(json.dumps(found[-1]), file=sys.stderr, flush=True)
     return {"months": found, "goals": goals(found)}
 
 
-def _loss(setting: Setting, number: str, month: int) -> float:
-    """The version's mean loss, in nats, on all flights of the month."""
-    rows = pd.read_parquet(ROOT / f"data/flights/2013-{month:02}.parquet")
+def _flights(month: int) -> pd.DataFrame:
+    return pd.read_parquet(ROOT / f"data/flights/2013-{month:02}.parquet")
+
+
+def _loss(setting: Setting, number: str, rows: pd.DataFrame) -> float:
+    """The version's mean loss on the rows, in nats."""
     model: Classifier = setting.champions.load(setting.policy.model, number)
     losses, _, _ = contenders.measure(model, rows, rows[str(setting.spec.data.target)].astype(str).tolist())
     return float(losses.mean())
 
 
 def _start(setting: Setting, period: Period) -> Result:
-    """Epochs to the cold start's best validation loss: of the period's own sweep, and of the cold one."""
+    """The epochs and the best validation loss of both searches, and when either came to the cold one's best."""
     tuned = period.data.get("tuning")
     if not tuned or not tuned["start"]:
         return {}
@@ -89,7 +92,8 @@ def _start(setting: Setting, period: Period) -> Result:
     api.run(specs.challenger(setting.spec, period, [], None), sweep_id=name)
     cold, warm = (_curve(setting.place, one) for one in (name, tuned["sweep"]))
     best = min(cold)
-    return {"cold_epochs": _epochs_to(best, cold), "warm_epochs": _epochs_to(best, warm), "searched": len(warm)}
+    there = {"cold_epochs_to_it": _epochs_to(best, cold), "warm_epochs_to_it": _epochs_to(best, warm)}
+    return {"cold_best": best, "warm_best": min(warm), "cold_epochs": len(cold), "warm_epochs": len(warm), **there}
 
 
 def _curve(place: Place, name: str) -> list[float]:
@@ -103,8 +107,8 @@ def _epochs_to(loss: float, curve: list[float]) -> int | None:
     return next((place for place, value in enumerate(curve, 1) if value <= loss), None)
 
 
-def _beginning(month: int) -> datetime:
-    return datetime(2013, month, 1, tzinfo=ZoneInfo("America/New_York")).astimezone(UTC)
+def _beginning(setting: Setting, month: int) -> datetime:
+    return datetime(2013, month, 1, tzinfo=ZoneInfo(setting.policy.schedule.timezone)).astimezone(UTC)
 
 
 def _policy(folder: Path, trials: int) -> Path:
@@ -113,6 +117,7 @@ def _policy(folder: Path, trials: int) -> Path:
     spec = yaml.safe_load((EXAMPLE.parent / policy["spec"]).read_text(encoding="utf-8"))
     spec |= {"search": {"trials": trials}, "stopping": {"asha": {"max_epochs": 2, "reduction": 2}}}
     spec["objective"] = {"confirm": 0, "baseline": False}
+    policy["gate"] |= {"first": {"max_loss": 10.0}}  # so that there is a champion whatever comes out
     (folder / policy["spec"]).write_text(yaml.safe_dump(spec), encoding="utf-8")
     (folder / "policy.yaml").write_text(yaml.safe_dump(policy), encoding="utf-8")
     return folder / "policy.yaml"
@@ -130,8 +135,10 @@ def promotions(months: list[Result]) -> dict[str, int]:
 
 
 def ratio(months: list[Result]) -> float | None:
-    """The median over the months of warm epochs / cold epochs; one that never got there counts as its whole sweep."""
-    found = [(one["warm_epochs"] or one["searched"]) / one["cold_epochs"] for one in months if one.get("cold_epochs")]
+    """The median share of a cold search's epochs after which the warm one has its best loss; never counts as all."""
+    found = [
+        (one["warm_epochs_to_it"] or one["warm_epochs"]) / one["cold_epochs"] for one in months if "cold_epochs" in one
+    ]
     return middle(found) if found else None
 
 
@@ -183,9 +190,9 @@ def table(result: Result) -> list[Result]:
 
 
 def _told(one: Mapping[str, object]) -> str:
-    if not one.get("cold_epochs"):
+    if "cold_epochs" not in one:
         return ""
-    return f"{one['warm_epochs'] or 'not reached'}; cold {one['cold_epochs']}"
+    return f"{one['warm_epochs_to_it'] or 'not reached'}; cold {one['cold_epochs_to_it']} of {one['cold_epochs']}"
 
 
 if __name__ == "__main__":

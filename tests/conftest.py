@@ -69,6 +69,7 @@ def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     import ray
 
     quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "_node_ip_address": "127.0.0.1"}
+    quiet["_system_config"] = {"health_check_period_ms": 500}  # a node that is killed is noticed within 3 s, not 15
     ray.init("local", num_cpus=2, **quiet)  # else it would join whatever cluster runs on this machine
     yield ray.get_runtime_context().gcs_address
     ray.shutdown()

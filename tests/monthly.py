@@ -60,7 +60,7 @@ def write(folder: Path, **changes: Any) -> Path:
         "schedule": {"cron": "0 0 1 * *"},
         "window": {"last": "30 days"},
         "holdout": {"last": "8 days"},
-        "gate": {"min_delta": 0.001, "tolerance": 0.5},
+        "gate": {"min_delta": 0.001, "tolerance": 0.5, "class_tolerance": 2.0},
         "warm_start": {"past": 1},
         **changes,
     }

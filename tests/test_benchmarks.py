@@ -29,6 +29,7 @@ from benchmarks import (
     mlflow_server,
     overhead,
     packing,
+    retune_year,
     scale_data,
     sharing,
     start,
@@ -42,6 +43,7 @@ from benchmarks.harness import Result, measure
 from benchmarks.peers.task import Answer
 from benchmarks.report import BEGIN, END, into_readme, readme_table, results_page
 from benchmarks.sweep_vs_peers import Round
+from tests import monthly
 from tuner.engine import build
 from tuner.engine.journal import rows_to_json
 from tuner.spec import from_mapping
@@ -51,7 +53,7 @@ BUSY = "import time\nwhile time.process_time() < 1.0: pass\n"
 
 
 def sweep(_: Path) -> Result:
-    contenders = ("caviar", "ray_reuse", "optuna_tpe", "sklearn_halving")
+    contenders = ("caviar", "ray_reuse", "sklearn_halving")  # Optuna is among the flights' peers
     return sweep_vs_peers.compare((Round(4, 1, contenders, epochs=3),))
 
 
@@ -63,7 +65,7 @@ def flights(folder: Path) -> Result:
     frame["delay_class"] = np.where(X[:, 0] + rng.standard_normal(3000) > 0, "late", "early")
     frame.to_parquet(folder / "2013-01.parquet")
     season = Season("a few days", "*.parquet", days=3, trials=2, more=2, epochs=2, seeds=1)
-    return flights_vs_peers.compare((season,), ("optuna_random",), folder)
+    return flights_vs_peers.compare((season,), ("optuna_tpe",), folder)
 
 
 def shapes(_: Path) -> Result:
@@ -109,6 +111,14 @@ def shared(_: Path) -> Result:
     return {"trials": 8, "seconds": seconds, "ratio": 1.2, "goals": sharing.goals(8, 1.2)}
 
 
+def months(folder: Path) -> Result:
+    rows = monthly.table("2013-01-01", "2013-04-01")
+    monthly.deliver(folder, "all", rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAVIAR_HOME", str(folder / "home"))
+        return retune_year.measure(monthly.write(folder), range(2, 4), lambda month: rows[rows.time.dt.month == month])
+
+
 TINY: dict[str, Callable[[Path], Result]] = {
     "sweep_vs_peers": sweep,
     "flights_vs_peers": flights,
@@ -119,12 +129,18 @@ TINY: dict[str, Callable[[Path], Result]] = {
     "scale_data": rows,
     "faults": harm,
     "sharing": shared,
+    "retune_year": months,
 }
+
+
+QUICK = ("packing", "overhead", "scale_data")  # of the others, the product's own tests run what they run
 
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_address")  # Ray takes its token once a process; commands start one of their own
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.bench) for name in TINY]
+)
 def test_benchmark_runs_and_tells_its_result(name: str, tmp_path: Path) -> None:
     result = TINY[name](tmp_path)
     assert json.loads(json.dumps(result)) == result, "a result must survive results.json"

@@ -269,6 +269,7 @@ def test_mlflow_away_is_told_and_made_up_for(home: Home, spec: Path, tmp_path: P
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--port", str(port)]
     server = subprocess.Popen(
         [*command, "--workers", "1", "--default-artifact-root", str(tmp_path / "artifacts")],
+        env={**home.env, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -48,9 +48,9 @@ def test_a_full_disk_is_told_by_its_path_and_the_sweep_goes_on_once_there_is_spa
         "data": {"source": str(digits)},
         "model": {"hidden_layers": 1, "hidden_units": {"log_int": [32, 128]}},
         "train": {"batch_size": 32},
-        "search": {"trials": 24},
+        "search": {"trials": 12},
         "stopping": {"asha": {"max_epochs": 9}},
-        "objective": {"confirm": 1, "seeds": 2, "baseline": False},
+        "objective": {"confirm": 0, "baseline": False},
     }
     spec.write_text(yaml.safe_dump(values))
     storage = ("--storage", str(disk))

@@ -139,11 +139,11 @@ def test_a_slice_that_regresses_beyond_tolerance_rejects(column: str) -> None:
     carriers = np.random.default_rng(1).choice(["UA", "AA", "9E"], len(case.y), p=[0.6, 0.3, 0.1])
     where = case.y == 2 if column == "class" else carriers == "9E"
     case = worse_by(replace(case, slices={"carrier": list(carriers)}), where, 0.35)
-    found = judged(case, tolerance=0.05)
+    found = judged(case, tolerance=0.05, class_tolerance=0.05)
     assert found.verdict is Verdict.REJECTED
     assert f"{column} {'lost' if column == 'class' else '9E'} by 0.1" in found.reason
     assert [one.regressed for one in found.slices] == [True] + [False] * 5
-    assert judged(case, tolerance=0.3).verdict is Verdict.BLESSED
+    assert judged(case, tolerance=0.3, class_tolerance=0.3).verdict is Verdict.BLESSED
 
 
 def test_small_slices_and_those_of_few_blocks_are_told_not_judged() -> None:
@@ -160,7 +160,7 @@ def test_small_slices_and_those_of_few_blocks_are_told_not_judged() -> None:
 
 
 def test_noise_in_many_slices_rejects_in_at_most_one_period_of_twenty() -> None:
-    rule, regressed = Rule(tolerance=0, resamples=1000), 0
+    rule, regressed = Rule(tolerance=0, class_tolerance=0, resamples=1000), 0
     for seed in range(200):
         case = holdout(seed, 2800, {"challenger": 0.0})
         labels = np.random.default_rng(seed).integers(20, size=len(case.y)).astype(str)

@@ -31,8 +31,8 @@ class Watched(Journal):
         self.history: History | None = None
         self.stood: dict[int, object] = {}
 
-    def append(self, entry: Entry) -> int:
-        number = super().append(entry)
+    def append(self, entry: Entry, patience: float = 0.0) -> int:
+        number = super().append(entry, patience)
         if self.history:
             self.stood[number] = state(self.history)
         return number

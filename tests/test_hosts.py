@@ -29,9 +29,9 @@ pytestmark = [
     ),
 ]
 
-KILL_SECONDS, KILLS = 4.0, 3
-AWAY_SECONDS = 15.0
-WORK_SECONDS = 90.0  # of training at the pace of short packs; long ones are twice as fast
+KILL_SECONDS, KILLS = 1.0, 3
+AWAY_SECONDS = 8.0
+WORK_SECONDS = 72.0  # of training at the pace of short packs; long ones are twice as fast
 COPIES = 16  # of the digits: packs then take seconds
 SHORT = 2 * 1797  # rows of a short epoch
 SPEC = {
@@ -111,7 +111,7 @@ def test_a_client_without_the_right_token_is_told_what_to_set(cluster: Cluster, 
 def test_four_sweeps_that_write_at_once_are_all_in_postgresql(cluster: Cluster, undisturbed: object) -> None:
     """The fifth is the one that runs meanwhile."""
     made_up = [
-        sweeps.write(cluster.folder / "made-up" / name, 30, 6, sweep=name) for name in ("one", "two", "three", "four")
+        sweeps.write(cluster.folder / "made-up" / name, 12, 4, sweep=name) for name in ("one", "two", "three", "four")
     ]
     command, env = [str(BIN / "python"), "-m", "tuner.engine.tracking", "--once"], cluster.client_env()
     client = cluster.hosts["client"]
@@ -184,8 +184,7 @@ def cut_off_without_mlflow(cluster: Cluster, told: Story) -> None:
     joined = cluster.begin_to_join("worker2")
     random = Random(0)
     for _ in range(KILLS):
-        wait_until(cluster.trainers, what="somebody to train")
-        random.choice(cluster.trainers()).kill()
+        random.choice(wait_until(cluster.trainers, what="somebody to train")).kill()
         told.killed += 1
         time.sleep(KILL_SECONDS)
     joined()

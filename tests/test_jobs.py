@@ -26,11 +26,13 @@ import yaml
 from cluster.dashboard import JobsError, UnreachableError, checked
 from cluster.following import Rest
 from cluster.jobs import Jobs
+from tests import monthly
 from tests.conftest import COMMAND, Home
 from tuner import api
 from tuner.cli import main
 from tuner.cli.shipment import packed
-from tuner.spec import from_mapping, load
+from tuner.engine.tracking import embedded_uri
+from tuner.spec import Spec, from_mapping, load
 
 pytestmark = pytest.mark.ray
 
@@ -38,7 +40,7 @@ SPEC: dict[str, Any] = {
     "name": "digits",
     "data": {"source": "data/*.npz"},
     "model": {"hidden_layers": 1, "hidden_units": 32},
-    "search": {"trials": 60},
+    "search": {"trials": 40},
     "stopping": {"asha": {"max_epochs": 9}},
     "objective": {"confirm": 1, "seeds": 1, "baseline": False},
 }
@@ -99,6 +101,15 @@ def laptop(head: Head, digits: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @dataclass(frozen=True)
+class Sent:
+    """What the head has of submissions: the names of their files, their spec, and the names of the packages' files."""
+
+    files: set[str]
+    spec: Spec
+    modules: set[str]
+
+
+@dataclass(frozen=True)
 class Story:
     """What was seen of one sweep, from two submissions at once to its end."""
 
@@ -108,6 +119,7 @@ class Story:
     followed: str
     again: subprocess.CompletedProcess[str]
     log: str
+    sent: Sent  # while the first job ran
 
 
 @pytest.fixture(scope="module")
@@ -119,17 +131,18 @@ def story(head: Head, laptop: Home) -> Story:
     with Proxy(head.port) as proxy:
         following = start(laptop, "logs", "-f", "story", "--address", f"http://127.0.0.1:{proxy.port}")
         watching = start(laptop, *send, "--follow")
-        attached = laptop.caviar(*send, "--set", "search.trials=61")
+        attached = laptop.caviar(*send, "--set", "search.trials=41")
         assert following.stdout
         first = following.stdout.readline()
         proxy.cut()
         watching.send_signal(signal.SIGINT)
         interrupted = watching.wait(30), str(watching.communicate()[1])
         wait_for(lambda: any((storage / "sweeps/story/journal").glob("00000[4-9].json")))
+        sent = what_was_sent(head)  # before another job brings its own: who knows when Ray removes which
         driver("story").kill()
-        again = laptop.caviar(*send, "--follow", "--set", "search.trials=61")
+        again = laptop.caviar(*send, "--follow", "--set", "search.trials=41")
         followed = first + following.stdout.read()
-    return Story(answered, attached, interrupted, followed, again, laptop.caviar("logs", "story").stdout)
+    return Story(answered, attached, interrupted, followed, again, laptop.caviar("logs", "story").stdout, sent)
 
 
 def test_of_two_submissions_at_once_one_starts_and_one_attaches(story: Story) -> None:
@@ -152,7 +165,7 @@ def test_an_interrupt_ends_the_following_and_not_the_sweep(story: Story) -> None
 def test_a_killed_driver_is_followed_by_another_that_goes_on(story: Story, head: Head) -> None:
     assert "sweep story: goes on" in story.again.stdout
     assert "another spec" in story.again.stdout
-    assert "leaderboard  60 trials" in story.again.stdout
+    assert "leaderboard  40 trials" in story.again.stdout
     entries = [
         json.loads(file.read_text()) for file in sorted((head.folder / "storage/sweeps/story/journal").iterdir())
     ]
@@ -171,15 +184,20 @@ def test_a_log_is_followed_through_a_lost_connection_without_loss_or_repetition(
     assert story.log.startswith(story.followed)
 
 
-def test_what_was_sent_is_the_spec_the_data_and_this_package(story: Story, head: Head) -> None:
-    sent = next((head.folder / "ray").glob("session_2*")) / "runtime_resources"
-    [job] = sent.glob("working_dir_files/_ray_pkg_*/")
-    assert files_in(job) == {"spec.yaml", "data/digits.npz"}
-    assert load(job / "spec.yaml") == from_mapping(SPEC)
-    there = {file for package in sent.glob("py_modules_files/_ray_pkg_*/") for file in files_in(package)}
-    root = Path(api.__file__).parents[1]
-    assert there == {f"{room}/{file}" for room in ("tuner", "models", "cluster") for file in files_in(root / room)}
-    assert not [name for name in there if not name.endswith(".py")]
+def what_was_sent(head: Head) -> Sent:
+    """What lies on the head while there is one job."""
+    there = next((head.folder / "ray").glob("session_2*")) / "runtime_resources"
+    [job] = there.glob("working_dir_files/_ray_pkg_*/")
+    packages = there.glob("py_modules_files/_ray_pkg_*/")
+    return Sent(files_in(job), load(job / "spec.yaml"), {file for package in packages for file in files_in(package)})
+
+
+def test_what_was_sent_is_the_spec_the_data_and_this_package(story: Story) -> None:
+    assert story.sent.files == {"spec.yaml", "data/digits.npz"}
+    assert story.sent.spec == from_mapping(SPEC)
+    root, rooms = Path(api.__file__).parents[1], ("tuner", "models", "cluster")
+    assert story.sent.modules == {f"{room}/{file}" for room in rooms for file in files_in(root / room)}
+    assert not [name for name in story.sent.modules if not name.endswith(".py")]
 
 
 def test_a_finished_sweep_is_not_run_again(story: Story, laptop: Home) -> None:
@@ -191,14 +209,14 @@ def test_a_finished_sweep_is_not_run_again(story: Story, laptop: Home) -> None:
 
 def test_a_finished_sweep_is_extended_as_another_job_of_the_same_id(story: Story, laptop: Home, head: Head) -> None:
     there = ["--address", head.address, "--storage", str(head.folder / "storage")]
-    assert laptop.answer("resume", "story", *there) == {"sweep": "story", "status": "finished", "trials": 60}
+    assert laptop.answer("resume", "story", *there) == {"sweep": "story", "status": "finished", "trials": 40}
     sent = laptop.answer("extend", "story", "--trials", "+2", "--max-epochs", "9", *there)
     assert (sent["sweep"], sent["submission"]) == ("story", "goes on")
     log = laptop.caviar("logs", "-f", "story").stdout
     assert log.startswith(story.log)
-    assert "entrypoint for job story: python -m tuner.cli extend story --trials 62 --max-epochs 9\n" in log
-    assert "leaderboard  62 trials" in log
-    other = laptop.caviar("submit", "digits.yaml", "--id", "story", "--set", "search.trials=61").stdout
+    assert "entrypoint for job story: python -m tuner.cli extend story --trials 42 --max-epochs 9\n" in log
+    assert "leaderboard  42 trials" in log
+    other = laptop.caviar("submit", "digits.yaml", "--id", "story", "--set", "search.trials=41").stdout
     assert "sweep story: finished" in other
     assert "another spec" in other  # the new job tells which spec the sweep has, as the first one did
 
@@ -428,3 +446,14 @@ def end(process: subprocess.Popen[bytes]) -> None:
             one.kill()
     process.wait()
     psutil.wait_procs(family, timeout=10)
+
+
+def test_a_period_is_tuned_on_the_cluster(head: Head, tmp_path: Path) -> None:
+    monthly.deliver(tmp_path, "1", monthly.table("2013-01-01", "2013-02-01"))
+    storage = head.folder / "storage"
+    policy = monthly.write(tmp_path, run={"address": head.address, "storage": str(storage)})
+    user = head.user(tmp_path, MLFLOW_TRACKING_URI=embedded_uri(head.folder / "home"))
+    found = user.answer("retune", "run", str(policy), "--now", "2013-02-01")
+    assert found["state"] == "promoted"
+    [sweep] = [folder.name for folder in (storage / "sweeps").iterdir() if folder.name.startswith("shop-2013-02-01")]
+    assert f"Running entrypoint for job {sweep}" in user.answer("logs", sweep)["log"]

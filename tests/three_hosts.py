@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
@@ -18,6 +18,7 @@ from tuner.engine.storage import Storage
 
 BIN = Path(sys.executable).parent
 RAY, DASHBOARD, MLFLOW = 6379, 8265, 5000
+T = TypeVar("T")
 WORKERS = ("worker1", "worker2")
 NUMBERS = {"head": 1, "worker1": 2, "worker2": 3, "client": 2}  # the client's is in the other network
 HEAD, GATE = "10.77.0.1", "10.78.0.1"
@@ -85,6 +86,8 @@ class Cluster:
     def _start_head(self) -> Callable[[], None]:
         """Returns once workers may join; what it returns waits for the rest."""
         host = self.hosts["head"]
+        # a lock left by a head without power names a process that may have a namesake on the new one
+        (self.folder / "postgres/postmaster.pid").unlink(missing_ok=True)
         host.start("postgres.log", *postgres.server(self.folder / "postgres"), env=self.env())
         options = ["--host", HEAD, "--auth", "--cpus", "0", "--storage", self.storage.uri]
         ready = self._up("head", *options, CAVIAR_DATABASE=self.database)
@@ -218,9 +221,10 @@ def void(_: object) -> None:
     """Drops a value."""
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60.0, what: str = "") -> None:
-    """Returns once `condition` holds; AssertionError after so many seconds."""
+def wait_until(condition: Callable[[], T], seconds: float = 60.0, what: str = "") -> T:
+    """What `condition` answers once that is true; AssertionError after so many seconds."""
     until = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < until, f"waited {seconds:.0f} seconds in vain{what and ' for ' + what}"
         time.sleep(0.1)
+    return found

@@ -156,8 +156,12 @@ def _page(sweep: str | None, tracking: str, where: Place) -> str:
 
 
 @app.command()
-def schema(_: Json = False) -> None:
+def schema(
+    policy: Annotated[bool, typer.Option("--policy", help="That of policies, which `caviar retune` takes.")] = False,
+    _: Json = False,
+) -> None:
     """Print the JSON Schema of specs, for editors; with --json or without."""
-    from tuner.spec import json_schema
+    from tuner import spec
+    from tuner.retune import policy as policies
 
-    answer(json_schema())
+    answer(policies.json_schema() if policy else spec.json_schema())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -14,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from tuner.cli.app import answer, own_home, place
+from tuner.cli.app import answer, place
+from tuner.cli.database import periods_opened
+from tuner.retune.states import words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,16 +27,13 @@ if TYPE_CHECKING:
     from tuner.retune.states import Period
     from tuner.spec import Spec
 
-DATABASE = "CAVIAR_DATABASE"
-
 
 @contextlib.contextmanager
 def opened(path: Path, out: Console, as_json: bool) -> Iterator[Setting]:
     """The policy at `path`, whose model this process drives for the time of the block."""
     from tuner.engine.tracking.champions import Champions
     from tuner.retune.lease import driving
-    from tuner.retune.periods import Periods
-    from tuner.retune.policy import load_policy
+    from tuner.retune.loading import load_policy
     from tuner.retune.setting import Setting
 
     policy, spec = load_policy(path)
@@ -43,21 +41,19 @@ def opened(path: Path, out: Console, as_json: bool) -> Iterator[Setting]:
     with contextlib.ExitStack() as stack:
         if as_json:
             stack.enter_context(contextlib.redirect_stdout(sys.stderr))  # Ray prints, too
-        periods = stack.enter_context(contextlib.closing(Periods(database())))
+        periods = stack.enter_context(periods_opened())
         run = stack.enter_context(_runner(policy, where, out))
         claim = stack.enter_context(driving(periods, policy.model, clock))
         champions = Champions(spec.tracking.uri or where.tracking)
-        say = partial(out.print, highlight=False, markup=False)
-        yield Setting(policy, spec, where, periods, champions, run, clock, claim, say)
+        yield Setting(policy, spec, where, periods, champions, run, clock, claim, partial(say, out))
 
 
 def known(path: Path) -> tuple[Policy, list[Period]]:
     """The policy and its periods so far; nothing is claimed."""
-    from tuner.retune.periods import Periods
-    from tuner.retune.policy import load_policy
+    from tuner.retune.loading import load_policy
 
     policy, _ = load_policy(path)
-    with contextlib.closing(Periods(database())) as periods:
+    with periods_opened() as periods:
         return policy, periods.all(policy.model)
 
 
@@ -76,20 +72,11 @@ def settled(path: Path, name: str) -> Period | None:
 def due(path: Path, now: str | None) -> Occurrence | None:
     """The newest period of the policy's schedule; None before its first time."""
     from cluster import schedule
-    from tuner.retune.policy import load_policy
+    from tuner.retune.loading import load_policy
 
     policy, _ = load_policy(path)
     cron, zone = policy.schedule.cron, policy.schedule.timezone
-    return schedule.latest(cron, zone, _moment(now, zone) if now else datetime.now(UTC))
-
-
-def database() -> str:
-    """Where the periods are kept: CAVIAR_DATABASE, else a file in CAVIAR_HOME."""
-    named = os.environ.get(DATABASE)
-    if named:
-        return named
-    own_home().mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{own_home() / 'retune.db'}"
+    return schedule.latest(cron, zone, _moment(now, zone) if now is not None else datetime.now(UTC))
 
 
 def published(setting: Setting, period: Period) -> Period:
@@ -103,11 +90,16 @@ def tell(period: Period, out: Console, as_json: bool) -> None:
     """The period's state and why, and its losses."""
     from tuner.retune import history
 
-    out.print(f"period {period.period}: {period.state}: {period.reason}", highlight=False, markup=False)
+    say(out, f"period {period.period}: {words(period.state)}: {period.reason}")
     if as_json:
         answer(history.rows([period])[0])
     elif period.data.get("evaluation"):
-        out.print(history.table([period]))
+        out.print(history.figures([period]))
+
+
+def say(out: Console, text: str) -> None:
+    """One line, however long it is: what is in it are names and reasons, no markup."""
+    out.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def user() -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.app import BAD_INPUT, FAILED, REFUSED, Json, answer, app, console, fail
-from tuner.cli.period import due, known, opened, published, settled, tell, user
+from tuner.cli.period import due, known, opened, published, say, settled, tell, user
+from tuner.retune.states import words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,14 +24,21 @@ PolicyPath = Annotated[Path, typer.Argument(help="The policy, a YAML file.", met
 Now = Annotated[
     str | None, typer.Option("--now", help="As if it were this time: a date (all of that day), or a date with a time.")
 ]
+REPLAY = "; the periods of a model go forward only, so a replay of the past needs an empty CAVIAR_HOME"
+NONE_YET = "{model} has no period yet: caviar retune run {policy}"
 PROMOTED_OR_OPEN = ("promoted", "skipped", "pending_approval")
 
 
 @retune.command()
 def run(policy: PolicyPath, now: Now = None, as_json: Json = False) -> None:
-    """Do the latest period, whatever its state, and say what became of it; exit 4 where the champion stays."""
+    """Do the latest period, and say what became of it. Exit 4 where the champion stays."""
+    from tuner.retune.states import NothingToDoError
+
     out = console(as_json)
-    found = _tick(policy, now, out, as_json)
+    try:
+        found = _tick(policy, now, out, as_json)
+    except NothingToDoError as error:
+        fail(f"{error}{REPLAY if now else ''}", BAD_INPUT)
     if found is None:
         fail(f"the schedule of {policy} has not come round yet: give a later --now", BAD_INPUT)
     tell(found, out, as_json)
@@ -47,7 +55,7 @@ def tick(policy: PolicyPath, now: Now = None, as_json: Json = False) -> None:
     try:
         found = _tick(policy, now, out, as_json)
     except NothingToDoError as error:
-        out.print(f"nothing to do: {error}", highlight=False, markup=False)
+        say(out, f"nothing to do: {error}")
         found = None
     if found:
         tell(found, out, as_json)
@@ -57,15 +65,14 @@ def tick(policy: PolicyPath, now: Now = None, as_json: Json = False) -> None:
 
 @retune.command()
 def promote(policy: PolicyPath, as_json: Json = False) -> None:
-    """Approve the newest period, which waits for it: its model becomes the champion."""
+    """Approve the newest period, which waits for it. Its model becomes the champion."""
+    _needs_periods(policy)
     from tuner.retune import machine
 
     out = console(as_json)
     with opened(policy, out, as_json) as setting:
-        periods = setting.periods.all(setting.policy.model)
-        if not periods:
-            fail(f"{setting.policy.model} has no period yet: caviar retune run {policy}", BAD_INPUT)
-        found = published(setting, machine.approve(setting, periods[-1], user()))
+        newest = setting.periods.all(setting.policy.model)[-1]
+        found = published(setting, machine.approve(setting, newest, user()))
     tell(found, out, as_json)
     if found.state.value != "promoted":
         raise typer.Exit(REFUSED)
@@ -74,6 +81,7 @@ def promote(policy: PolicyPath, as_json: Json = False) -> None:
 @retune.command()
 def rollback(policy: PolicyPath, as_json: Json = False) -> None:
     """Make the champion before the last promotion the champion again."""
+    _needs_periods(policy)
     from tuner.retune import machine
 
     out = console(as_json)
@@ -84,7 +92,7 @@ def rollback(policy: PolicyPath, as_json: Json = False) -> None:
 
 @retune.command()
 def status(policy: PolicyPath, as_json: Json = False) -> None:
-    """Show where the newest period stands, and when the next one begins."""
+    """Show the newest period, and when the next one begins."""
     from cluster import schedule
     from tuner.retune import history
 
@@ -95,11 +103,13 @@ def status(policy: PolicyPath, as_json: Json = False) -> None:
         answer({"model": loaded.model, "period": newest[0] if newest else None, "next": following.at.isoformat()})
         return
     out = console()
-    line = f"{found[-1].period}: {found[-1].state}: {found[-1].reason}" if found else "no period yet"
-    out.print(f"{loaded.model}  {line}", highlight=False, markup=False)
+    if found:
+        say(out, f"period   {found[-1].period}: {words(found[-1].state)}: {found[-1].reason}")
+    else:
+        say(out, f"period   none of {loaded.model} yet")
     if found and found[-1].data.get("trouble"):
-        out.print(f"trouble   {found[-1].data['trouble']}", highlight=False, markup=False)
-    out.print(f"next      {following.period} ({following.at.isoformat()})", highlight=False, markup=False)
+        say(out, f"trouble  {found[-1].data['trouble']}")
+    say(out, f"next     {following.period} ({following.at.isoformat()})")
 
 
 @retune.command(name="history")
@@ -107,11 +117,20 @@ def show_history(policy: PolicyPath, as_json: Json = False) -> None:
     """Show all periods of the model: verdicts, losses, and why."""
     from tuner.retune import history
 
-    _, found = known(policy)
+    loaded, found = known(policy)
     if as_json:
         answer({"periods": history.rows(found)})
-    else:
+    elif found:
         console().print(history.table(found))
+    else:
+        say(console(), NONE_YET.format(model=loaded.model, policy=policy))
+
+
+def _needs_periods(path: Path) -> None:
+    """Fails where the model has none."""
+    loaded, found = known(path)
+    if not found:
+        fail(NONE_YET.format(model=loaded.model, policy=path), BAD_INPUT)
 
 
 def _tick(path: Path, now: str | None, out: Console, as_json: bool) -> Period | None:

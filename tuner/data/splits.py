@@ -59,8 +59,9 @@ def cut(frame: pd.DataFrame, time: str | None, window: timedelta | None, now: da
             else times > times[-1] - np.timedelta64(window)
         ]
     if frame.empty:
-        told = f"the last {window} " if window else ""
-        raise DataError(f"the window must hold rows, and {told}before {now} holds none: check `window` and `time`")
+        days = f" in the last {window / timedelta(days=1):g} days" if window else ""
+        when = f" before {now.isoformat()}" if now else ""
+        raise DataError(f"the window must hold rows, and there are none{days}{when}: check `window` and `time`")
     return frame.reset_index(drop=True)
 
 

@@ -8,7 +8,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tuner.engine.journal import Entry, Journal, JournalError, pack_to_json, rows_from_json, rows_to_json
+from tuner.engine.exclusive import CLAIM_SECONDS
+from tuner.engine.journal import (
+    LOOK_SECONDS,
+    Entry,
+    Journal,
+    JournalError,
+    pack_to_json,
+    rows_from_json,
+    rows_to_json,
+)
 from tuner.engine.ledger import Ledger
 from tuner.engine.storage import Storage, StorageError
 from tuner.trial import Pack, Row, State
@@ -97,7 +106,7 @@ class History:
 
         Those that failed meanwhile are tried again.
         """
-        self.write("attempt", host=socket.gethostname())
+        self.write("attempt", host=socket.gethostname(), patience=CLAIM_SECONDS + LOOK_SECONDS)
         for pack in list(self.open.values()):
             if not self.came_back(pack.id):
                 continue
@@ -161,12 +170,12 @@ class History:
         """Whether the pack's worker has left its result: a sweep that is being stopped has packs that go on later."""
         return self._sweep.exists(result_name(pack_id))
 
-    def write(self, kind: str, **fields: Any) -> int:
-        """Appends an entry; returns its number."""
+    def write(self, kind: str, patience: float = 0.0, **fields: Any) -> int:
+        """Appends an entry; returns its number. `patience`: see `Journal.append`."""
         now = self._clock()
         self._pass(kind, now)
         self.concluded = self.concluded or kind == "result"
-        return self._journal.append({"kind": kind, "time": now, **fields})
+        return self._journal.append({"kind": kind, "time": now, **fields}, patience)
 
     def _result(self, pack_id: int) -> Entry:
         found: Entry = json.loads(self._sweep.read(result_name(pack_id)))

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
 from tuner.engine.exclusive import ClaimedError
 from tuner.engine.storage import Storage, StorageError
 from tuner.trial import Pack, Row, Stage, Trial
@@ -14,6 +16,7 @@ from tuner.trial import Pack, Row, Stage, Trial
 Entry = dict[str, Any]
 FOLDER = "journal"
 FIRST_ENTRY = f"{FOLDER}/000001.json"  # with it, a sweep exists
+LOOK_SECONDS = 2.0  # between two looks at a claim of a writer that may be dead
 AT_ONCE = 100  # entries read together: each is a request where storage is a server
 
 
@@ -64,12 +67,18 @@ class Journal:
             raise JournalError(f"journal entry {path} is not JSON ({error}); restore it from a backup") from error
         return entry
 
-    def append(self, entry: Entry) -> int:
-        """Writes the entry durably and returns its number. Read all entries first: numbers go on from there."""
+    def append(self, entry: Entry, patience: float = 0.0) -> int:
+        """Writes the entry durably and returns its number. Read all entries first: numbers go on from there.
+
+        A writer that died a moment ago may have left a claim on that number, which runs out within `patience` seconds.
+        """
         number = self._last + 1
         data = json.dumps(entry, allow_nan=False, separators=(",", ":")).encode()
         try:
-            self._sweep.create(_name(number), data)
+            stop, claimed = stop_after_delay(patience), retry_if_exception_type(ClaimedError)
+            for attempt in Retrying(retry=claimed, stop=stop, wait=wait_fixed(LOOK_SECONDS), reraise=True):
+                with attempt:
+                    self._sweep.create(_name(number), data)
             self._last = number
         except ClaimedError as error:
             raise JournalError(f"{error}. If no other process runs the sweep, try again once it has run out") from error

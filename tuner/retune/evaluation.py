@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from tuner.retune.policy import GateRule, span
 from tuner.retune.setting import Setting, Step, champion_of
 from tuner.retune.states import Period, State
 
+GIVEN = ("min_delta", "confidence", "tolerance", "class_tolerance", "min_slice_rows", "resamples")
 AFTER_VERDICT = {
     Verdict.BLESSED: State.BLESSED,
     Verdict.REJECTED: State.REJECTED,
@@ -28,10 +30,12 @@ def evaluate(setting: Setting, period: Period) -> Step:
     moved = moved_by_hand(setting, period)
     if moved:
         return Step(State.INCONCLUSIVE, moved)
-    try:
-        models = _models(setting, period)
-    except ValueError as error:
-        return Step(State.INCONCLUSIVE, f"the champion cannot be loaded, so nothing can be compared with it: {error}")
+    models = dict[str, Classifier]()
+    for name, load in _loaders(setting, period).items():
+        try:
+            models[name] = load()
+        except ValueError as error:
+            return Step(State.INCONCLUSIVE, f"the {name} cannot be loaded, so nothing can be compared with it: {error}")
     rows = material.kept(setting.folder(period.period))
     judgement = gate.judge(_measured(setting, models, rows), _rule(setting.policy.gate), seed=setting.spec.search.seed)
     return Step(State.EVALUATED, judgement.reason, {"evaluation": judgement.to_json()})
@@ -46,7 +50,7 @@ def conclude(_: Setting, period: Period) -> Step:
 def approve(setting: Setting, period: Period) -> Step:
     """BLESSED: on to the promotion, or to a person who decides."""
     if setting.policy.approval == "manual":
-        return Step(State.PENDING_APPROVAL, f"{period.reason}; `caviar retune promote` promotes it")
+        return Step(State.PENDING_APPROVAL, f"{period.reason.rstrip('.')}; `caviar retune promote` promotes it")
     return Step(State.PROMOTING, period.reason)
 
 
@@ -64,21 +68,21 @@ def moved_by_hand(setting: Setting, period: Period, *others: str) -> str | None:
     )
 
 
-def _models(setting: Setting, period: Period) -> dict[str, Classifier]:
-    """The contenders that there are. ValueError where the champion does not load."""
+def _loaders(setting: Setting, period: Period) -> dict[str, Callable[[], Classifier]]:
+    """How to load the contenders that there are."""
     champion, uri = champion_of(period), setting.spec.tracking.uri or setting.place.tracking
-    models = {"challenger": classifier_of(uri, period.data["tuning"]["model_uri"])}
+    loaders = {"challenger": partial(classifier_of, uri, period.data["tuning"]["model_uri"])}
     if champion:
-        models["champion"] = setting.champions.load(setting.policy.model, champion["version"])
+        loaders["champion"] = partial(setting.champions.load, setting.policy.model, champion["version"])
     if period.data["retrained"].get("model_uri"):
-        models["retrained"] = classifier_of(uri, period.data["retrained"]["model_uri"])
-    return models
+        loaders["retrained"] = partial(classifier_of, uri, period.data["retrained"]["model_uri"])
+    return dict(loaders)
 
 
 def _measured(setting: Setting, models: Mapping[str, Classifier], fresh: material.Material) -> Contenders:
     data, rule, rows = setting.spec.data, setting.policy.gate, fresh.holdout
     labels = rows[data.target or "y"].astype(str).tolist()
-    classes = sorted({*fresh.facts["classes"], *labels})
+    classes = sorted({*labels, *(str(name) for model in models.values() for name in model.classes)})
     found = {name: contenders.measure(model, rows, labels) for name, model in models.items()}
     lacking = {name: _lacking(model, classes) for name, model in models.items()}
     shares = contenders.prior(fresh.facts["class_counts"], fresh.facts["classes"])
@@ -100,6 +104,5 @@ def _lacking(model: Classifier, classes: Sequence[str]) -> list[str]:
 
 
 def _rule(rule: GateRule) -> Rule:
-    given: dict[str, Any] = {name: getattr(rule, name) for name in ("min_delta", "confidence", "tolerance")}
-    given |= {"min_slice_rows": rule.min_slice_rows, "resamples": rule.resamples}
+    given: dict[str, Any] = {name: getattr(rule, name) for name in GIVEN}
     return Rule(**given, first_max_loss=rule.first.max_loss, first_min_accuracy=rule.first.min_accuracy)

@@ -16,6 +16,7 @@ from tuner.retune import check, material, specs
 from tuner.retune.contenders import measure
 from tuner.retune.setting import Setting, Step, champion_of
 from tuner.retune.states import Period, State
+from tuner.spec.problems import nearest
 
 
 def read(setting: Setting, period: Period) -> Step:
@@ -49,7 +50,7 @@ def score(setting: Setting, period: Period) -> Step:
         else:
             missing = before.facts["missing"] if before else {}
             known = check.Known.of(model.encoder, model.classes, missing)
-    wrong = check.problems(fresh.facts, rule, period.at, known)
+    wrong = [*check.problems(fresh.facts, rule, period.at, known), *_without_slices(setting, fresh)]
     if wrong:
         return Step(State.HELD_DATA, "; ".join(wrong))
     if champion and known:
@@ -71,6 +72,13 @@ def decide(setting: Setting, period: Period) -> Step:
         )
         return Step(State.TUNING, f"no drift, but the champion's loss {text}")
     return Step(State.SKIPPED, f"{found['reason']}; the champion's loss is {now:.4f}, and was {then:.4f} when promoted")
+
+
+def _without_slices(setting: Setting, fresh: material.Material) -> list[str]:
+    """Columns by which the gate is to judge and that the data lack: said now, not after the sweep."""
+    absent = [name for name in setting.policy.gate.slices or () if name not in fresh.holdout]
+    known = [str(name) for name in fresh.holdout]
+    return [f"gate.slices names {name!r}, which the data lack{nearest(name, known)}" for name in absent]
 
 
 def _before(setting: Setting, champion: Mapping[str, Any] | None) -> material.Material | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tuner.retune.findings import columns, gains, losses, part, shifted, verdict
 from tuner.retune.judgement import CONTENDERS
-from tuner.retune.states import Period, State
+from tuner.retune.states import Period, State, words
 
 LONGEST = 200  # characters of a reason
 STYLES: Mapping[State, str] = MappingProxyType(
@@ -44,11 +44,19 @@ def rows(periods: Iterable[Period]) -> list[dict[str, Any]]:
     ]
 
 
-def table(periods: Iterable[Period]) -> RenderableType:
-    """The periods for a terminal of 80 columns or more: losses on each one's holdout, what the challenger gains, how
-    many columns have shifted; below, the reasons.
+def table(periods: Sequence[Period]) -> RenderableType:
+    """The periods' figures; below, the reasons."""
+    reasons = Table.grid(padding=(0, 2))
+    for period in periods:
+        reasons.add_row(Text(period.period), Text(shortened(_why(period))))
+    return Group(figures(periods), "", reasons)
+
+
+def figures(periods: Iterable[Period]) -> Table:
+    """The periods for a terminal of 80 columns or more: losses on each one's holdout, what the challenger gains, and
+    how many columns have shifted.
     """
-    shown, reasons = Table(header_style="bold", box=None, pad_edge=False), Table.grid(padding=(0, 2))
+    shown = Table(header_style="bold", box=None, pad_edge=False)
     shown.add_column("period", no_wrap=True)
     shown.add_column("state", no_wrap=True)
     for name in (*CONTENDERS, "gain"):
@@ -63,8 +71,7 @@ def table(periods: Iterable[Period]) -> RenderableType:
             _figure(gain.get("mean"), "+"),
             f"{len(shifted(period))} of {len(columns(period))}" if columns(period) else "",
         )
-        reasons.add_row(Text(period.period), Text(shortened(_why(period))))
-    return Group(shown, "", reasons)
+    return shown
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:
@@ -82,8 +89,8 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 def _state(period: Period) -> str:
     """The state, and the verdict where that does not follow from it."""
     said, state = part(period, "evaluation").get("verdict"), period.state
-    words = state.replace("_", " ")
-    return f"{words} ({said})" if state is State.REJECTED and said not in (None, state.value) else words
+    other = state is State.REJECTED and said not in (None, state.value)
+    return f"{words(state)} ({said})" if other else words(state)
 
 
 def _why(period: Period) -> str:

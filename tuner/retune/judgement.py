@@ -69,7 +69,8 @@ class Rule:
     """What is demanded of the contender that takes the champion's place.
 
     `min_delta` (nats, >= 0) is what it must surely be better by; 1 - `confidence` is the chance of promoting one that
-    is not. `tolerance` (nats, >= 0) is what a slice may lose; slices of fewer than `min_slice_rows` are not judged.
+    is not. `tolerance` (nats, >= 0) is what a slice of a column may lose, `class_tolerance` what a class may: one that
+    has become rarer is rightly given less. Slices of fewer than `min_slice_rows` are not judged.
     `first_max_loss` and `first_min_accuracy` are what the first model must surely keep; where both are None, it must
     surely beat the class prior.
     """
@@ -77,6 +78,7 @@ class Rule:
     min_delta: float = 0.002
     confidence: float = 0.95
     tolerance: float = 0.1
+    class_tolerance: float = 1.0
     min_slice_rows: int = 50
     resamples: int = 2000
     first_max_loss: float | None = None

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from tuner.retune import evaluation, fresh, promotion, tuning
 from tuner.retune.setting import Setting, Step
-from tuner.retune.states import ENDS, RESTS, NothingToDoError, Period, State
+from tuner.retune.states import ENDS, RESTS, NothingToDoError, Period, State, words
 
 
 class PeriodError(ValueError):
@@ -16,7 +16,7 @@ class PeriodError(ValueError):
 
 
 def _begin(setting: Setting, _: Period) -> Step:
-    return Step(State.CLAIMED, f"begun by {setting.claim.owner}")
+    return Step(State.CLAIMED, f"begun by {setting.claim.owner.partition(' of ')[0]}")
 
 
 STEPS: Mapping[State, Callable[[Setting, Period], Step]] = MappingProxyType(
@@ -57,13 +57,16 @@ def tick(setting: Setting, name: str, at: datetime) -> Period:
 def drive(setting: Setting, period: Period) -> Period:
     """Takes step after step until the period rests. An error leaves it in its state, with the trouble noted."""
     while period.state not in RESTS:
+        before = period
         try:
             period = _next(setting, period)
         except (OSError, ValueError) as error:
             with setting.periods.locked(setting.claim) as writer:
                 writer.amend(period, setting.clock(), trouble=str(error))
             raise
-        setting.tell(f"{period.state}: {period.reason}")
+        if period.state not in RESTS:  # where it comes to rest, its caller tells
+            same = period.reason == before.reason
+            setting.tell(words(period.state) if same else f"{words(period.state)}: {period.reason}")
     return period
 
 
@@ -71,7 +74,7 @@ def approve(setting: Setting, period: Period, who: str) -> Period:
     """A person promotes what waits for approval. PeriodError where nothing does."""
     if period.state is not State.PENDING_APPROVAL:
         raise PeriodError(
-            f"period {period.period} is {period.state}: only one that is pending_approval can be promoted"
+            f"period {period.period} is {words(period.state)}: only one that is pending approval can be promoted"
         )
     reason = f"approved by {who}"
     return drive(
@@ -99,7 +102,8 @@ def _next(setting: Setting, period: Period) -> Period:
 def _overtake(setting: Setting, period: Period, name: str) -> None:
     """An older period is over, but for a promotion that has begun: aliases are not left halfway."""
     if period.state is State.PROMOTING:
-        drive(setting, period)
+        done = drive(setting, period)
+        setting.tell(f"period {done.period}: {words(done.state)}: {done.reason}")
     elif period.state not in ENDS:
-        reason = f"period {name} began before this one, which was {period.state}, came to its end"
+        reason = f"period {name} began before this one, which was {words(period.state)}, came to its end"
         setting.periods.advance(setting.claim, period, State.SKIPPED, reason, setting.clock())

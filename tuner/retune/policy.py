@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from cluster import schedule
-from tuner.spec import Spec, load
-from tuner.spec.data import Names, Split, Window
-from tuner.spec.loading import load_section
+from tuner.spec.data import Sources, Split, Window
 from tuner.spec.secrets import holds_secret
 from tuner.spec.section import Section
 from tuner.spec.times import Span, seconds
@@ -31,10 +28,11 @@ class Schedule(Section):
     timezone: str = Field(default="UTC", description="An IANA name, such as Europe/Berlin.")
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
-        try:
-            schedule.check(self.cron, self.timezone)
-        except ValueError as error:
-            yield "cron", str(error)
+        for name, cron, zone in (("cron", self.cron, "UTC"), ("timezone", "* * * * *", self.timezone)):
+            try:
+                schedule.check(cron, zone)
+            except ValueError as error:
+                yield name, str(error)
 
 
 class Check(Section):
@@ -88,10 +86,18 @@ class GateRule(Section):
     )
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="How sure of it the gate must be.")
     tolerance: float = Field(
-        default=0.1, ge=0, allow_inf_nan=False, description="How much worse, in nats, a class or slice may become."
+        default=0.1, ge=0, allow_inf_nan=False, description="How much worse, in nats, a slice of a column may become."
+    )
+    class_tolerance: float = Field(
+        default=1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="How much worse, in nats, a class may become: one that is rarer now is rightly given less.",
     )
     min_slice_rows: int = Field(default=50, ge=1, description="Smaller slices are told, not judged.")
-    slices: Names | None = Field(default=None, description="Columns whose values are slices, beside the classes.")
+    slices: Sources | None = Field(
+        default=None, description="Columns that the spec reads; their values are slices, beside the classes."
+    )
     block: Span | None = Field(
         default=None, description="Rows of one span are alike, and are resampled together; default: 1 day by data.time."
     )
@@ -131,7 +137,7 @@ class Policy(Section):
     approval: Literal["auto", "manual"] = Field(
         default="auto", description="manual: `retune promote` has the last word."
     )
-    notify: Names | None = Field(
+    notify: Sources | None = Field(
         default=None,
         description="Addresses as Apprise writes them (mailto://, slack://, json://), secrets as ${NAME}.",
     )
@@ -145,32 +151,14 @@ class Policy(Section):
             yield "run.storage", "holds a password: set it in the cluster's environment"
 
 
-def load_policy(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Policy, Spec]:
-    """The policy at `path` and its spec with the policy's window and holdout. SpecError names every problem."""
-    policy = load_section(Policy, path, overrides)
-    told = [
-        f"data.{name}={_flow(part)}" for name, part in (("window", policy.window), ("holdout", policy.holdout)) if part
-    ]
-    spec = load(Path(path).parent / policy.spec, [*told, "tracking.register=null"])
-    if spec.data.time is None:
-        raise ValueError(
-            f"{policy.spec}: data.time must name the column that says when a row was made: a period's rows are those "
-            "before its beginning, and its holdout the newest of them"
-        )
-    if spec.data.holdout.by == "random":
-        raise ValueError(f"{policy.spec}: data.holdout must be the newest rows, not random ones: leave `by` out")
-    return policy, spec
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a policy, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Policy.model_json_schema()}
 
 
 def span(text: str) -> timedelta:
     """A span such as "14 days"."""
     return timedelta(seconds=seconds(text))
-
-
-def _flow(part: Window | Split) -> str:
-    """A section as one line of YAML."""
-    given = part.model_dump(exclude_none=True)
-    return "{" + ", ".join(f"{key}: {value}" for key, value in given.items()) + "}"
 
 
 def slug(model: str) -> str:

@@ -10,7 +10,10 @@ from tuner.retune.states import Period
 
 
 def publish(setting: Setting, period: Period) -> Period:
-    """Shows and tells what has not been shown and told of the period's state yet; what fails, the next tick tries."""
+    """Shows and tells what has not been shown and told of the period's state yet.
+
+    What MLflow does not take now, the next tick sends; a message is sent once, whatever becomes of it.
+    """
     state = period.state.value
     shown, told = (period.data.get(what) == state for what in ("shown", "told"))
     if shown and (told or not setting.policy.notify):

@@ -9,7 +9,7 @@ import numpy as np
 
 from tuner.retune.bootstrap import Floats, Ints
 from tuner.retune.comparison import FEWEST_BLOCKS, Comparison
-from tuner.retune.judgement import Contenders, Slice
+from tuner.retune.judgement import Slice
 
 
 def compare(case: Comparison, name: str, regression: Floats) -> tuple[Slice, ...]:
@@ -21,7 +21,8 @@ def compare(case: Comparison, name: str, regression: Floats) -> tuple[Slice, ...
     every: list[Slice] = []
     rows: list[Floats] = []
     sums: list[Floats] = []
-    for column, labels, places in _columns(case.contenders):
+    tolerances: list[float] = []
+    for column, labels, places, tolerance in _columns(case):
         counts = np.bincount(places, minlength=len(labels))
         means = np.bincount(places, regression, minlength=len(labels)) / np.maximum(counts, 1)
         large = counts >= case.rule.min_slice_rows
@@ -35,8 +36,12 @@ def compare(case: Comparison, name: str, regression: Floats) -> tuple[Slice, ...
             Slice(name, column, labels[i], int(counts[i]), float(means[i]), why="" if large[i] else small)
             for i in np.flatnonzero(counts).tolist()
         ]
+        tolerances += [tolerance] * (len(every) - len(tolerances))
     lows = iter(_lows(case, np.hstack(rows), np.hstack(sums)))
-    told = [one if one.why else _judged(one, next(lows), case.rule.tolerance) for one in every]
+    told = [
+        one if one.why else _judged(one, next(lows), tolerance)
+        for one, tolerance in zip(every, tolerances, strict=True)
+    ]
     return tuple(sorted(told, key=lambda one: (not one.regressed, bool(one.why), -one.regression)))
 
 
@@ -53,10 +58,11 @@ def _judged(one: Slice, low: float | None, tolerance: float) -> Slice:
     return replace(one, low=low, regressed=low > 0 and one.regression > tolerance)
 
 
-def _columns(contenders: Contenders) -> Iterator[tuple[str, Sequence[str], Ints]]:
-    """Name, labels, and the place of each row's label among them: of the classes, then of every column."""
-    yield "class", contenders.classes, contenders.y
+def _columns(case: Comparison) -> Iterator[tuple[str, Sequence[str], Ints, float]]:
+    """Name, labels, the place of each row's label among them, and the tolerance: the classes, then every column."""
+    contenders = case.contenders
+    yield "class", contenders.classes, contenders.y, case.rule.class_tolerance
     for column, labels in contenders.slices.items():
         known: dict[str, int] = {}
         places = np.fromiter((known.setdefault(label, len(known)) for label in labels), np.int64, len(labels))
-        yield column, list(known), places
+        yield column, list(known), places, case.rule.tolerance

@@ -61,6 +61,11 @@ RESTS = ENDS | {State.HELD_DATA, State.PENDING_APPROVAL}
 """Nothing is under way: the period has ended, or it waits for data or for a person."""
 
 
+def words(state: State) -> str:
+    """The state as people read it."""
+    return state.replace("_", " ")
+
+
 def allowed(before: State, after: State) -> bool:
     """Whether `after` may follow; a newer period ends every older one that has not begun to promote."""
     overtaken = after is State.SKIPPED and before not in ENDS and before is not State.PROMOTING

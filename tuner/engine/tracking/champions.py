@@ -54,7 +54,7 @@ class Champions:
                     return str(found.version)
             logged = model_uri.removeprefix("models:/")
             made = self._client.create_model_version(
-                model, model_uri, run_id, dict(tags), description=about, model_id=logged, await_creation_for=None
+                model, model_uri, run_id, dict(tags), description=about, model_id=logged, await_creation_for=0
             )
         return str(made.version)
 

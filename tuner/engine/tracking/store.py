@@ -165,9 +165,13 @@ class MlflowStore:
         profile = {key: snapshot[key] for key in ("rows", "classes", "class_counts", "splits") if key in snapshot}
         digest = str(snapshot.get("digest") or "unknown")[:36]
         data = Dataset(name[:500], digest, "caviar", source[:65000], profile=json.dumps(profile, default=str))
-        or_refused(
-            lambda: self.client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "tuning")])])
+        note = partial(
+            self.client.log_inputs, run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "tuning")])]
         )
+        try:
+            or_refused(note)
+        except RefusedError:  # two runs that bring the same data at once: MLflow adds it for one, and refuses the other
+            or_refused(note)
 
 
 def told(error: object) -> str:
