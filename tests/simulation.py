@@ -15,12 +15,12 @@ AXES = (Axis("learning_rate", LogUniform(1e-4, 1.0)), Axis("batch_size", Choice(
 SPACE = Space(AXES, {"hidden_layers": 1, "hidden_units": 8})
 
 
-def make_ledger(trials: int = 40, rule: str = "asha", confirm: int = 2) -> Ledger:
+def make_ledger(trials: int = 40, rule: str = "asha", confirm: int = 2, sampler: str = "random") -> Ledger:
     """A ledger over a small space, with rungs at 1, 3 and 9 epochs."""
     return Ledger(
-        Terms(seed=3, trials=trials, confirm=confirm, seeds=2),
+        Terms(seed=3, trials=trials, confirm=confirm, seeds=2, in_step=rule in stopping.WHOLE_RUNGS),
         SPACE,
-        samplers.make("random", SPACE, 3, trials),
+        samplers.make(sampler, SPACE, 3, trials),
         stopping.make(rule, 1, 9, 3),
         CostModel(inputs=20, classes=3, rows=200_000, shape_of=lambda trial: trial.params["batch_size"]),
     )

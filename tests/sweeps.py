@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from models.inference import Inference
 from models.layout import Layout
 from tuner.engine.journal import Journal, pack_to_json, rows_to_json
 from tuner.engine.storage import Storage
-from tuner.trial import Pack, Row, Stage, State, Trial
+from tuner.trial import Pack, Row, Stage, State, Trial, Value
 
 START = 1_700_000_000.0
 FRAME = pd.DataFrame(
@@ -92,7 +92,9 @@ def entries(
         "summary_markdown": "### flights\n\nWinner: t0000",
     }
     board = [{"rank": 1, "trial": "t0000", "val_loss": 0.26, "learning_rate": 0.1}]
-    yield {"kind": "result", "result": result, "model_dir": "model" if model else None, "leaderboard": board}
+    rounds = [{"round": 1, "trials": [0], "reason": "nothing is known yet"}]
+    model_dir = "model" if model else None
+    yield {"kind": "result", "result": result, "model_dir": model_dir, "leaderboard": board, "rounds": rounds}
     yield {"kind": "ended", "status": "finished", "reason": ""}
 
 
@@ -104,6 +106,44 @@ def write(
     if model:
         classifier().save(folder / "model")
     append(Journal(storage), entries(trials, size, sweep, model, uid))
+    return storage
+
+
+def searched(
+    folder: Path,
+    params: Sequence[Mapping[str, Value]],
+    curves: Sequence[Sequence[float]],
+    *,
+    digest: str = "d" * 32,
+    epoch_rows: int | None = None,
+    again: Mapping[int, Sequence[Sequence[float]]] | None = None,
+) -> Storage:
+    """The journal of a sweep that goes on: trials of these `params` and validation losses, epoch by epoch.
+
+    `again` has the losses of trials that were trained again, once for each fresh seed.
+    """
+    trials = [Trial(f"t{i:04d}", i, i, given) for i, given in enumerate(params)]
+    packs = [(Stage.SEARCH, list(zip(trials, curves, strict=True)))]
+    for number, seeds in (again or {}).items():
+        first = trials[number]
+        repeats = [Trial(f"{first.id}-s{i}", i, i, first.params, Stage.CONFIRM, first.id) for i in range(len(seeds))]
+        packs.append((Stage.CONFIRM, list(zip(repeats, seeds, strict=True))))
+    entries: list[dict[str, Any]] = [
+        {"kind": "created", "spec": {"train": {"epoch_rows": epoch_rows}}, "snapshot": {"digest": digest}},
+        {"kind": "attempt", "host": "here"},
+    ]
+    for number, (stage, found) in enumerate(packs, start=1):
+        longest = max((len(losses) for _, losses in found), default=1)
+        pack = Pack(number, stage, 0, 0, longest, tuple(one for one, _ in found), "made up")
+        told = [
+            Row(one.id, epoch, loss, loss, 1 - loss, 0.1)
+            for one, losses in found
+            for epoch, loss in enumerate(losses, start=1)
+        ]
+        entries.append({"kind": "pack", "workers": 1, "pack": pack_to_json(pack), "states": {}})
+        entries.append({"kind": "done", "pack": number, "rows": rows_to_json(told), "timings": [], "holdout": {}})
+    storage = Storage(folder)
+    append(Journal(storage), iter(entries))
     return storage
 
 

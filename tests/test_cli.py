@@ -86,6 +86,14 @@ def test_check_counts_the_points_that_a_grid_has(home: Home, spec: Path) -> None
     assert constant.startswith("constant in the training rows")
 
 
+def test_check_tells_how_far_coarse_to_fine_may_go(home: Home, spec: Path) -> None:
+    search = "{sampler: coarse_to_fine, trials: 20, rounds: 4, expand: true}"
+    train = "{learning_rate: {log_uniform: [1.0e-2, 1]}}"
+    done = home.caviar("check", str(spec), "--set", f"search={search}", "--set", f"train={train}")
+    assert "coarse to fine: 4 rounds; from the second one on, 20% of each outside its box" in done.stderr + done.stdout
+    assert "learning_rate begins with 0.01 to 1; its box may grow beyond" in done.stderr + done.stdout
+
+
 def test_check_shows_where_the_search_starts(home: Home, spec: Path) -> None:
     grid = "{learning_rate: {grid: [0.01, 0.1]}, optimizer: sgd, batch_size: 64, learning_rate_decay: {schedule: sqrt}}"
     search = "{sampler: grid, points: 2, trials: 5, start: [{learning_rate: 0.07, decay_rate: 0.5, momentum: 0.9}]}"

@@ -15,6 +15,7 @@ from tuner.engine.ledger import Ledger
 from tuner.engine.result import figures
 from tuner.engine.storage import Storage
 from tuner.search import stopping
+from tuner.search.stopping import RULES
 from tuner.trial import Stage, State
 
 COUNTS = {part: [1, 1, 1] for part in ("train", "validation", "holdout")}
@@ -24,7 +25,7 @@ def searched(ledger: Ledger) -> dict[str, object]:
     return {trial.id: (trial.seed, trial.params) for trial in ledger.trials.values() if trial.stage is Stage.SEARCH}
 
 
-@pytest.mark.parametrize("rule", ["asha", "successive_halving", "none"])
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize(("trials", "max_epochs"), [(80, None), (None, 30), (80, 30)])
 def test_an_extended_sweep_goes_on_with_what_it_has(rule: str, trials: int | None, max_epochs: int | None) -> None:
     ledger = make_ledger(40, rule)
@@ -116,7 +117,7 @@ def test_an_extension_is_replayed(tmp_path: Path) -> None:
     assert again.open == {number: history.open[number]}
 
 
-@pytest.mark.parametrize("kind", ["asha", "successive_halving"])
+@pytest.mark.parametrize("kind", ["asha", "successive_halving", "hyperband", "pasha"])
 def test_rungs_grow_from_the_last(kind: str) -> None:
     rule = stopping.make(kind, 1, 20, 3)
     assert rule.rungs == (1, 3, 9, 20)

@@ -38,9 +38,18 @@ class Watched(Journal):
         return number
 
 
-def run(storage: Storage, steps: int, seed: int, rule: str = "asha", journal: Watched | None = None) -> History:
+def run(
+    storage: Storage,
+    steps: int,
+    *,
+    seed: int,
+    rule: str = "asha",
+    sampler: str = "random",
+    journal: Watched | None = None,
+) -> History:
     """Replays what is there, then goes on for `steps` events or to the end."""
-    history = History(storage, journal or Journal(storage), make_ledger(30, rule), clock=lambda: 0.0)
+    ledger = make_ledger(30, rule, sampler=sampler)
+    history = History(storage, journal or Journal(storage), ledger, clock=lambda: 0.0)
     if journal:
         journal.history = history
     history.replay()
@@ -66,32 +75,33 @@ def decisions(storage: Storage) -> list[object]:
 def state(history: History) -> object:
     ledger = history.ledger
     rows = {name: repr(rows) for name, rows in ledger.rows.items()}
-    return dict(ledger.states), rows, dict(ledger.holdout), dict(ledger.open), ledger.packs, ledger.halted
+    told = ledger.packs, ledger.halted, repr(ledger.rounds)
+    return dict(ledger.states), rows, dict(ledger.holdout), dict(ledger.open), told
 
 
-@pytest.mark.parametrize("rule", ["asha", "successive_halving"])
-def test_any_prefix_replays_to_the_same_state(tmp_path: Path, rule: str) -> None:
+@pytest.mark.parametrize("rule", ["asha", "successive_halving", "hyperband", "pasha"])
+@pytest.mark.parametrize("sampler", ["random", "coarse_to_fine", "tpe"])
+def test_any_prefix_replays_to_the_same_state(tmp_path: Path, rule: str, sampler: str) -> None:
     whole = Storage(tmp_path / "whole")
     live = Watched(whole)
-    done = run(whole, 10_000, seed=1, rule=rule, journal=live)
+    done = run(whole, 10_000, seed=1, rule=rule, sampler=sampler, journal=live)
     assert done.ledger.finished
-    entries = list(Journal(whole).entries())
-    for length in range(1, len(entries) + 1):
-        prefix = Storage(tmp_path / f"prefix{length}")
-        journal = Journal(prefix)
-        for _, entry in entries[:length]:
-            journal.append(entry)
-        history = History(prefix, Journal(prefix), make_ledger(30, rule))
+    prefix, written = Storage(tmp_path / "prefix"), 0
+    journal = Journal(prefix)
+    for length, (_, entry) in enumerate(Journal(whole).entries(), 1):
+        journal.append(entry)
+        history = History(prefix, Journal(prefix), make_ledger(30, rule, sampler=sampler))
         history.replay()
-        written = [entry["pack"] for _, entry in entries[:length] if entry["kind"] == "pack"]
-        assert history.ledger.packs == len(written)
+        written += entry["kind"] == "pack"
+        assert history.ledger.packs == written
         assert state(history) == live.stood[length]
 
 
-def test_a_sweep_interrupted_again_and_again_loses_and_doubles_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sampler", ["random", "coarse_to_fine", "tpe"])
+def test_a_sweep_interrupted_again_and_again_loses_and_doubles_nothing(tmp_path: Path, sampler: str) -> None:
     storage = Storage(tmp_path)
     for attempt in range(200):
-        history = run(storage, steps=2, seed=attempt)
+        history = run(storage, steps=2, seed=attempt, sampler=sampler)
         if history.ledger.finished:
             break
     assert attempt > 5

@@ -14,6 +14,7 @@ from tuner.engine import stages
 from tuner.engine.ledger import Ledger
 from tuner.engine.result import figures, leaderboard
 from tuner.engine.verdict import summary
+from tuner.search.stopping import RULES
 from tuner.trial import Pack, Row, Stage, State, Trial
 
 
@@ -33,7 +34,7 @@ def drive(ledger: Ledger, workers: int, seed: int, fail: set[int] = frozenset())
     raise AssertionError("the sweep does not end")
 
 
-@pytest.mark.parametrize("rule", ["asha", "successive_halving", "none"])
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("workers", [1, 2, 7])
 def test_every_trial_is_trained_once_per_rung_and_reaches_an_end(rule: str, workers: int) -> None:
     ledger = make_ledger(60, rule)
@@ -244,3 +245,50 @@ def test_a_diverged_trial_has_no_score_whatever_the_metric() -> None:
     ledger.tell(pack.id, rows)
     assert {ledger.score(trial.id) for trial in pack.trials} == {math.inf}
     assert {state for state, _, _ in ledger.states.values()} == {State.DIVERGED}
+
+
+class TestLearning:
+    """Samplers that learn from results draw in rounds."""
+
+    @pytest.mark.parametrize("sampler", ["coarse_to_fine", "tpe"])
+    @pytest.mark.parametrize("workers", [1, 3])
+    def test_their_trials_share_packs_and_no_worker_waits(self, sampler: str, workers: int) -> None:
+        ledger, random, packs = make_ledger(60, "asha", sampler=sampler), Random(1), []
+        while len(ledger.trials) < 60:
+            while len(ledger.open) < workers and (pack := ledger.ask(workers)):
+                packs.append(pack)
+            assert len(ledger.open) == workers
+            pack = ledger.open[random.choice(sorted(ledger.open))]
+            ledger.tell(pack.id, *train(pack))
+        new = [len(pack.trials) for pack in packs if pack.stage is Stage.SEARCH and pack.rung == 0]
+        assert sum(new) / len(new) > (4 if workers == 1 else 2)
+        origins = [trial.origin for pack in packs for trial in pack.trials if pack.stage is Stage.SEARCH]
+        learned = [origin for origin in origins if "around" in origin or "from the results" in origin]
+        assert len(learned) > len(origins) / 3  # drawn late enough to know something
+
+    @pytest.mark.parametrize("sampler", ["coarse_to_fine", "tpe"])
+    def test_in_step_the_order_of_results_and_the_workers_change_nothing(self, sampler: str) -> None:
+        found = []
+        for workers, seed in ((1, 1), (2, 2), (5, 3)):
+            ledger = make_ledger(40, "successive_halving", sampler=sampler)
+            drive(ledger, workers, seed)
+            search = [trial for trial in ledger.trials.values() if trial.stage is Stage.SEARCH]
+            found.append(sorted((trial.number, tuple(trial.params.items())) for trial in search))
+        assert len(found[0]) == 40
+        assert found[0] == found[1] == found[2]
+
+    @pytest.mark.parametrize("sampler", ["coarse_to_fine", "tpe"])
+    def test_what_fails_keeps_no_round_from_ending(self, sampler: str) -> None:
+        for rule in ("asha", "successive_halving"):
+            ledger = make_ledger(40, rule, sampler=sampler)
+            drive(ledger, 3, seed=1, fail={1, 2, 3, 4, 5, 6, 7})
+            assert sum(trial.stage is Stage.SEARCH for trial in ledger.trials.values()) == 40
+
+    def test_an_extended_search_goes_on_in_further_rounds(self) -> None:
+        ledger = make_ledger(40, sampler="coarse_to_fine")
+        drive(ledger, 2, seed=1)
+        before = len(ledger.rounds)
+        assert ledger.extend(60)
+        drive(ledger, 2, seed=2)
+        assert len(ledger.rounds) > before
+        assert sum(len(one["trials"]) for one in ledger.rounds) == 60

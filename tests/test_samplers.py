@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
+from random import Random
 from typing import get_args
 
 import numpy as np
 import pytest
 
 from tuner.search.grid import GridSampler, points_per_axis
+from tuner.search.lessons import Lesson, Lessons
 from tuner.search.samplers import SAMPLERS, Sampler, make
 from tuner.search.space import (
     LARGEST_GRID,
@@ -45,13 +48,24 @@ def _draws(sampler: Sampler, count: int) -> list[Draw]:
 
 
 def _made(name: str, space: Space, seed: int, trials: int) -> Sampler:
-    """The sampler `name`; or, of the same contract, "warm NAME": the one that starts from two configurations."""
-    warm, _, plain = name.rpartition(" ")
+    """The sampler `name`; or, of the same contract, one that starts from two configurations ("warm"), or is taught."""
+    how, _, plain = name.rpartition(" ")
     start: list[dict[str, Value]] = [{"learning_rate": 0.01, "optimizer": "adam"}, {"layers": 3, "batch_size": 64}]
-    return make(plain, space, seed, trials, start=start if warm else ())
+    lessons = _lessons(space) if how == "taught" else None
+    return make(plain, space, seed, trials, start=start if how == "warm" else (), lessons=lessons)
 
 
-@pytest.mark.parametrize("name", [*SAMPLERS, *(f"warm {name}" for name in SAMPLERS)])
+def _lessons(space: Space) -> Lessons:
+    """Twenty trials of another search, some of which diverged; the best of them is tried first."""
+    draws = _draws(make("random", space, 99, 20), 20)
+    told = tuple(
+        Lesson(f"t{i:04d} of a", space.decode(draw.point), {1: i / 10, 3: math.nan if i % 7 == 6 else i / 20})
+        for i, draw in enumerate(draws)
+    )
+    return Lessons(told[:1], told)
+
+
+@pytest.mark.parametrize("name", [f"{how}{name}" for how in ("", "warm ", "taught ") for name in SAMPLERS])
 class TestContract:
     def test_the_same_seed_gives_the_same_draws(self, name: str) -> None:
         assert _draws(_made(name, SPACE, 7, 30), 30) == _draws(_made(name, SPACE, 7, 30), 30)
@@ -65,12 +79,48 @@ class TestContract:
         assert [sampler.ask(number) for number in reversed(range(20))] == forward[::-1]
         assert _made(name, SPACE, 7, 30).ask(13) == forward[13]
 
-    def test_results_change_nothing_where_the_sampler_is_not_adaptive(self, name: str) -> None:
-        told, untold = _made(name, SPACE, 7, 30), _made(name, SPACE, 7, 30)
-        assert not told.adaptive
-        for number in range(20):
-            assert told.ask(number) == untold.ask(number)
-            told.tell(number, 1, math.nan if number % 3 else 0.1)
+    def test_results_change_no_settled_draw(self, name: str) -> None:
+        """What is settled may be drawn ahead; and it is settled for many trials at a time, or packs have one each."""
+        ahead, late = _made(name, SPACE, 7, 64), _made(name, SPACE, 7, 64)
+        at, chunks = 0, []
+        while at < 64:
+            assert ahead.ask(at) == late.ask(at)
+            settled = list(itertools.takewhile(ahead.is_settled, range(at, 64)))
+            drawn = [ahead.ask(number) for number in settled]
+            for number in range(at):
+                late.tell(number, 3, math.nan if number % 5 == 0 else -number)
+            assert [late.ask(number) for number in settled] == drawn
+            for number in range(at):
+                ahead.tell(number, 3, math.nan if number % 5 == 0 else -number)
+            for number, sampler in itertools.product(settled, (ahead, late)):
+                sampler.tell(number, 1, math.nan if number % 3 == 0 else number % 7)
+            at += len(settled)
+            chunks.append(len(settled))
+        assert len(chunks) == 1 or min(chunks[1:-1]) >= 8  # the first may be what the start has
+
+    def test_equal_calls_give_equal_draws_though_results_come_late_and_out_of_order(self, name: str) -> None:
+        def searched() -> tuple[list[Draw | None], object]:
+            sampler, random, running, draws = _made(name, SPACE, 7, 64), Random(1), [], []
+            for number in range(64):
+                draws.append(sampler.ask(number))
+                running.append((number, 1))
+                while len(running) > 8:
+                    trial, epochs = running.pop(random.randrange(len(running)))
+                    sampler.tell(trial, epochs, math.inf if trial % 5 == 4 else (trial * 7 % 11) / epochs)
+                    if trial % 3 == 0 and epochs < 9:
+                        running.append((trial, epochs * 3))
+            return draws, sampler.rounds()
+
+        assert searched() == searched()
+
+    def test_rounds_are_plain_data(self, name: str) -> None:
+        sampler = _made(name, SPACE, 7, 40)
+        for number in range(30):
+            sampler.ask(number)
+            sampler.tell(number, 1, number % 7)
+        rounds = sampler.rounds()
+        assert json.loads(json.dumps(rounds)) == rounds
+        assert bool(rounds) == name.endswith("coarse_to_fine")
 
     def test_draws_lie_in_the_unit_cube_and_say_why(self, name: str) -> None:
         for draw in _draws(_made(name, SPACE, 0, 50), 50):
@@ -173,7 +223,7 @@ def test_a_grid_of_too_many_combinations_is_refused() -> None:
 
 
 def test_an_unknown_sampler_is_named_with_those_that_exist() -> None:
-    with pytest.raises(ValueError, match="'annealing': use one of random, grid, sobol"):
+    with pytest.raises(ValueError, match="'annealing': use one of random, grid, sobol, coarse_to_fine, tpe"):
         make("annealing", SPACE, 0, 5)
 
 

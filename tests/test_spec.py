@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tuner.search.space import AtLeast, Axis, Choice, Int, LogInt, LogUniform, OneMinusLogUniform, OneOf, Uniform
+from tuner.search.stopping import RULES
 from tuner.spec import Spec, SpecError, from_mapping, json_schema, load, parse
 from tuner.spec.axes import CONDITIONS
 
@@ -93,7 +94,7 @@ class TestMeaning:
         assert spec.data.window.seconds == 90 * 86400
         assert [spec.data.validation.seconds, spec.data.holdout.seconds] == [7 * 86400, 14 * 86400]
         assert spec.stopping.kind == "asha"
-        assert spec.stopping.max_epochs == 27
+        assert spec.stopping.last == 27
         assert spec.budget.hours == 2
         assert _axes(spec)["hidden_units"].domain == LogInt(32, 512)
         assert spec.warnings() == []
@@ -233,6 +234,12 @@ class TestMeaning:
         assert (search.focus.share, search.focus.width, search.focus.widths) == (0.5, 0.2, {})
         assert parse(_with(search="{start: [], focus: null}")) == parse(SHORT)
 
+    def test_earlier_sweeps_are_named_by_id_or_folder(self) -> None:
+        search = parse(_with(search="{from: [flights-1, 's3://bucket/sweeps/x'], focus: {share: 0.3}}")).search
+        assert search.earlier == ("flights-1", "s3://bucket/sweeps/x")
+        assert parse(SHORT, ["search.from=flights-1"]).search.earlier == ("flights-1",)
+        assert parse(_with(search="{from: []}")) == parse(_with(search="{from: null}")) == parse(SHORT)
+
     def test_stopping_may_be_named_alone(self) -> None:
         for text in ("none", "{none: {}}", "{none: }", "{none: {max_epochs: 27}}"):
             assert parse(_with(stopping=text)).stopping.kind == "none"
@@ -240,6 +247,14 @@ class TestMeaning:
         assert halving is not None
         assert (halving.min_epochs, halving.max_epochs, halving.reduction) == (1, 9, 3)
         assert parse(_with(objective="{metric: val_accuracy}")).objective.mode == "max"
+
+    def test_the_best_after_an_epoch_are_written_side_by_side(self) -> None:
+        for text in ("{top_k_after: 1, keep: 8}", "top_k_after", "{top_k_after: 1, keep: null, max_epochs: 27}"):
+            stopping = parse(_with(stopping=text)).stopping
+            assert (stopping.kind, stopping.first, stopping.keep, stopping.last) == ("top_k_after", 1, 8, 27)
+        spec = parse(_with(stopping="{top_k_after: 2, keep: 5, max_epochs: 9}"))
+        assert "stopping: {top_k_after: 2, keep: 5, max_epochs: 9}" in spec.to_yaml()
+        assert parse(spec.to_yaml(), ["stopping.keep=6"]).stopping.keep == 6
 
     def test_yaml_reads_as_people_expect(self) -> None:
         spec = parse(_with(train="{learning_rate: 1e-3, epsilon: 1E-7, weight_decay: .5}", tracking="{register: no}"))
@@ -286,9 +301,10 @@ class TestRoundTrip:
         [
             COMPLETE,
             SHORT,
-            _with(search="{sampler: grid, points: 3}", stopping="none", objective="{metric: val_accuracy}"),
+            _with(search="{sampler: grid, points: 3}", stopping="top_k_after", objective="{metric: val_accuracy}"),
             _with(train="{weight_decay: {grid: [0, 1e-5, 1e-3]}, learning_rate: {one_minus_log_uniform: [0.1, 0.5]}}"),
             _with(search="{start: [{momentum: 0, batch_norm: true, decay: sqrt}], focus: {widths: {momentum: 0.4}}}"),
+            _with(search="{from: [flights-1, '2013']}"),
             "name: a\ndata: {sql: {url: 'sqlite:///a.db', query: 'SELECT * FROM t'}, target: '1e-4', time: 'on'}",
         ],
     )
@@ -324,7 +340,7 @@ class TestOverrides:
     def test_they_reach_what_the_file_leaves_out(self) -> None:
         spec = parse(SHORT, ["train.learning_rate_decay.rate=0.5", "stopping={none: {max_epochs: 3}}", "name=other"])
         assert spec.train.learning_rate_decay.rate == 0.5
-        assert spec.stopping.max_epochs == 3
+        assert spec.stopping.last == 3
         assert spec.name == "other"
 
     def test_they_set_domains(self) -> None:
@@ -484,7 +500,7 @@ BAD = [
     (
         "search",
         "{sampler: rndom}",
-        "search.sampler: must be one of random, grid, sobol, got 'rndom'; did you mean 'random'?",
+        "search.sampler: must be one of random, grid, sobol, coarse_to_fine, tpe, got 'rndom'; did you mean 'random'?",
     ),
     ("search", "{trials: 0}", "search.trials: must be at least 1, got 0"),
     ("search", "{trials: '64'}", "search.trials: must be a whole number, got '64'"),
@@ -493,6 +509,14 @@ BAD = [
         "{points: 3}",
         "search.points: is for sampler: grid, but the sampler is random: leave one of them out",
     ),
+    (
+        "search",
+        "{sampler: tpe, rounds: 3}",
+        "search.rounds: is for sampler: coarse_to_fine, but the sampler is tpe: leave one of them out",
+    ),
+    ("search", "{expand: false}", "search.expand: is for sampler: coarse_to_fine, but the sampler is random"),
+    ("search", "{sampler: coarse_to_fine, outside: 1}", "search.outside: must be below 1, got 1"),
+    ("search", "{sampler: coarse_to_fine, rounds: 0}", "search.rounds: must be at least 1, got 0"),
     (
         "search",
         "{sampler: grid, points: 100}",
@@ -539,6 +563,11 @@ BAD = [
         "{focus: {share: 0.3}}",
         "search.focus: draws around search.start, which has no configuration: give some there, or leave focus out",
     ),
+    ("search", "{from: 3}", "search.from: must be a list of sweeps, such as [flights-20130401-0330-1a2b], got 3"),
+    ("search", "{from: [1]}", "search.from: must be a list of sweeps, such as [flights-20130401-0330-1a2b], got [1]"),
+    ("search", "{from: [a, b, a]}", "search.from: a is given twice: keep one"),
+    ("search", "{from: [a b]}", "search.from: 'a b' is neither a sweep's id (letters, digits,"),
+    ("search", "{form: [a]}", "search.form: unknown key; did you mean 'from'?"),
     ("search", "{start: [{momentum: 0.9}], focus: {share: 1.5}}", "search.focus.share: must be at most 1, got 1.5"),
     ("search", "{start: [{momentum: 0.9}], focus: {width: 0}}", "search.focus.width: must be above 0, got 0"),
     (
@@ -561,13 +590,23 @@ BAD = [
         "{start: [{momentum: 0.9}], focus: {widths: {beta1: 0.1}}}",
         "search.focus.widths.beta1: is not searched, so it has no box; searched: learning_rate, momentum, hidden_units",
     ),
-    ("stopping", "asah", "stopping: must be a mapping with asha, successive_halving, none, got 'asah'"),
-    ("stopping", "", "stopping: takes exactly one of asha, successive_halving, none, got nothing"),
+    ("stopping", "asah", "stopping: must be a mapping with asha, successive_halving, hyperband, pasha, top_k_after, "),
+    ("stopping", "", f"stopping: takes exactly one of {', '.join(RULES)}, got nothing"),
+    ("stopping", "{asha: {}, none: {}}", f"stopping: takes exactly one of {', '.join(RULES)}, got asha and none"),
+    ("stopping", "{keep: 8}", f"stopping: takes exactly one of {', '.join(RULES)}, got nothing"),
+    ("stopping", "{top_k_after: 1, keep: 0}", "stopping.keep: must be at least 1, got 0"),
+    ("stopping", "{top_k_after: {epochs: 1}}", "stopping.top_k_after: must be a whole number, got {epochs: 1}"),
     (
         "stopping",
-        "{asha: {}, none: {}}",
-        "stopping: takes exactly one of asha, successive_halving, none, got asha and none",
+        "{top_k_after: 9, max_epochs: 9}",
+        "stopping.max_epochs: must be above top_k_after (9), got 9",
     ),
+    (
+        "stopping",
+        "{asha: {}, max_epochs: 8}",
+        "stopping.max_epochs: belongs to top_k_after, which is not given: write it into asha",
+    ),
+    ("stopping", "{none: {}, keep: 8}", "stopping.keep: belongs to top_k_after, which is not given: leave it out"),
     (
         "stopping",
         "{asha: {min_epochs: 9, max_epochs: 3}}",
@@ -779,7 +818,9 @@ def test_the_json_schema_accepts_what_loads_and_describes_every_field() -> None:
     stored = from_mapping(parse(COMPLETE).model_dump(mode="json")).model_dump(mode="json")
     layered = parse(_with(model="{hidden_units: {per_layer: [8, {int: [8, 9]}, 4]}}")).model_dump(mode="json")
     warm = parse(_with(search="{start: [{momentum: 0.9, optimizer: adam}], focus: {widths: {momentum: 0.4}}}"))
-    for spec in (stored, layered, warm.model_dump(mode="json"), {"name": "a", "data": {"source": ["a.npz", "b.npz"]}}):
+    taught = [stored | {"search": {"from": given}} for given in ("a", ["a", "/b/c"], None)]
+    plain = {"name": "a", "data": {"source": ["a.npz", "b.npz"]}}
+    for spec in (stored, layered, warm.model_dump(mode="json"), *taught, plain):
         validator.validate(json.loads(json.dumps(spec)))
     for bad in (
         {"name": "a"},
@@ -789,6 +830,8 @@ def test_the_json_schema_accepts_what_loads_and_describes_every_field() -> None:
         stored | {"train": {"optimizer": "adma"}},
         stored | {"model": {"hidden_units": {"uniform": [1, 2]}}},
         stored | {"search": {"trials": 0}},
+        stored | {"search": {"from": [1]}},
+        stored | {"search": {"earlier": ["a"]}},
         stored | {"search": {"start": {"momentum": 0.9}}},
         stored | {"search": {"start": [{"momentum": [0.9]}]}},
         stored | {"search": {"start": [{"momentum": 0.9}], "focus": {"widths": {"momentum": 0.6}}}},

@@ -167,7 +167,7 @@ def test_a_sweep_in_the_embedded_store(tmp_path: Path, uri: str) -> None:
     assert parent.data.tags["caviar.storage"] == str(tmp_path / "sweep")
     assert parent.inputs.dataset_inputs[0].dataset.digest == "d" * 32
     names = {file.path for file in client.list_artifacts(parent.info.run_id)}
-    assert names >= {"spec.yaml", "leaderboard.csv", "leaderboard.json", "summary.md", "result.json"}
+    assert names >= {"spec.yaml", "leaderboard.csv", "leaderboard.json", "summary.md", "result.json", "rounds.json"}
     assert str(tmp_path / "home" / "artifacts") in parent.info.artifact_uri
     diverged, refit = found["t0003"].data, found["refit-0"].data
     assert diverged.tags["caviar.state"] == State.DIVERGED

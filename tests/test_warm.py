@@ -20,7 +20,7 @@ from tuner.engine.journal import Journal
 from tuner.engine.storage import Storage
 from tuner.search.samplers import SAMPLERS, make
 from tuner.search.space import Axis, Choice, Grid, Int, LogInt, LogUniform, OneOf, Space, Uniform
-from tuner.search.starts import start_of
+from tuner.search.starts import misfits, start_of
 from tuner.search.warm import Focus, WarmStart, grown
 from tuner.spec import from_mapping
 from tuner.trial import Draw, Value
@@ -157,11 +157,10 @@ class TestGrid:
 class Learner:
     """An adaptive sampler that remembers what it was asked and told."""
 
-    adaptive = True
-
     def __init__(self) -> None:
         self.asked: list[int] = []
         self.told: list[tuple[int, int, float]] = []
+        self.learned: list[tuple[str, tuple[float, ...], int, float]] = []
 
     def ask(self, number: int) -> Draw:
         self.asked.append(number)
@@ -170,18 +169,35 @@ class Learner:
     def tell(self, number: int, epochs: int, loss: float) -> None:
         self.told.append((number, epochs, loss))
 
+    def learn(self, name: str, point: Sequence[float], epochs: int, loss: float) -> None:
+        self.learned.append((name, tuple(point), epochs, loss))
 
-def test_an_adaptive_sampler_stays_one_and_hears_of_its_own_draws_by_its_own_numbers() -> None:
+    def is_settled(self, number: int) -> bool:
+        return number < len(self.asked)
+
+    def rounds(self) -> list[dict[str, Any]]:
+        return [{"trials": self.asked, "best": [*self.asked[:1], *(name for name, *_ in self.learned[-2:])]}]
+
+
+def test_an_adaptive_sampler_hears_of_its_own_draws_by_its_own_numbers_and_learns_from_the_others() -> None:
     inner = Learner()
     sampler = WarmStart(inner, SPACE, 7, [CHAMPION, SECOND], Focus())
-    assert sampler.adaptive
+    points = []
     for number in range(8):
+        is_own = not sampler.is_settled(number)
         draw = sampler.ask(number)
         assert draw is not None
+        points.append(draw.point)
         sampler.tell(number, 3, float(number))
+        assert is_own == draw.reason.startswith("learned")
         assert (inner.told[-1:] == [(len(inner.asked) - 1, 3, number)]) == draw.reason.startswith("learned")
     assert inner.asked == [0, 1, 2]
     assert [number for number, *_ in inner.told] == [0, 1, 2]
+    others = (0, 1, 3, 5, 7)
+    assert [lesson[1:] for lesson in inner.learned] == [(points[number], 3, float(number)) for number in others]
+    sampler.learn("t0003 of flights-1", points[0], 1, 0.5)
+    assert inner.learned[-1] == ("t0003 of flights-1", points[0], 1, 0.5)
+    assert sampler.rounds() == [{"trials": [2, 4, 6], "best": [2, 7, "t0003 of flights-1"]}]
 
 
 class TestStart:
@@ -221,6 +237,7 @@ class TestStart:
         start = start_of(SPACE, params)
         assert SPACE.decode(start.point) == params
         assert start.notes == ()
+        assert misfits(SPACE, params) == []
 
 
 class TestGrown:

@@ -12,15 +12,19 @@ from tuner.data import snapshot as snapshots
 from tuner.data.request import Request
 from tuner.data.snapshot import Snapshot
 from tuner.data.variables import expanded
+from tuner.engine.inheritance import Heir
 from tuner.engine.ledger import Ledger, Terms
 from tuner.engine.packing import CostModel
 from tuner.search import samplers, stopping
+from tuner.search.boxes import Zoom
+from tuner.search.lessons import Lessons
 from tuner.search.samplers import Sampler
 from tuner.search.space import Space
+from tuner.search.stopping import StoppingRule
 from tuner.search.warm import Focus
 from tuner.spec import Spec
 from tuner.spec.data import Split
-from tuner.trial import Stage
+from tuner.trial import Stage, seed_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,20 +62,44 @@ def facts(data: Snapshot) -> dict[str, Any]:
     return {**about, "inputs": data.encoder.width}
 
 
-def sampler(spec: Spec) -> Sampler:
-    """What draws the trials of `spec`, from none drawn yet."""
+def sampler(spec: Spec, taken: Lessons | None = None) -> Sampler:
+    """What draws the trials of `spec`, from none drawn yet, with what is `taken` from earlier sweeps.
+
+    With equal seeds it draws others than those sweeps did.
+    """
     search, space = spec.search, spec.space()
+    seed = seed_of(search.seed, "from", *search.earlier) if search.earlier else search.seed
     focus = Focus(search.focus.share, search.focus.width, search.focus.widths) if search.focus else None
-    return samplers.make(
-        search.sampler, space, search.seed, search.trials, search.points, start=search.start or (), focus=focus
+    zoom = Zoom(search.rounds, search.outside or 0.0, spec.bounds()) if search.rounds else None
+    sizes = seed, search.trials, search.points
+    return samplers.make(search.sampler, space, *sizes, start=search.start or (), focus=focus, zoom=zoom, lessons=taken)
+
+
+def rule(spec: Spec) -> StoppingRule:
+    """What decides which trials of `spec` go on."""
+    chosen = spec.stopping
+    reduction = getattr(chosen.rungs, "reduction", 2)
+    return stopping.make(chosen.kind, chosen.first, chosen.last, reduction, chosen.keep or 1)
+
+
+def heir(spec: Spec, digest: str) -> Heir:
+    """What decides what a sweep of `spec`, on the snapshot `digest`, takes over from earlier ones."""
+    search, objective = spec.search, spec.objective
+    return Heir(
+        search.trials,
+        digest,
+        spec.train.epoch_rows,
+        objective.metric,
+        objective.select,
+        rule(spec).rungs,
+        search.sampler in samplers.LEARNERS,
+        search.start or (),
     )
 
 
-def ledger(spec: Spec, data: Mapping[str, Any]) -> Ledger:
-    """The empty ledger of a sweep on the snapshot with the facts `data`."""
+def ledger(spec: Spec, data: Mapping[str, Any], taken: Lessons | None = None) -> Ledger:
+    """The empty ledger of a sweep on the snapshot with the facts `data`; for `taken` see `sampler`."""
     space, search, objective = spec.space(), spec.search, spec.objective
-    kind = spec.stopping.kind
-    rungs = getattr(spec.stopping, kind)
     return Ledger(
         Terms(
             search.seed,
@@ -81,10 +109,11 @@ def ledger(spec: Spec, data: Mapping[str, Any]) -> Ledger:
             objective.confirm,
             objective.seeds,
             objective.baseline,
+            in_step=spec.stopping.kind in stopping.WHOLE_RUNGS,
         ),
         space,
-        sampler(spec),
-        stopping.make(kind, getattr(rungs, "min_epochs", 1), rungs.max_epochs, getattr(rungs, "reduction", 2)),
+        sampler(spec, taken),
+        rule(spec),
         CostModel(
             data["inputs"],
             len(data["classes"]),

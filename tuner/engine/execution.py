@@ -175,6 +175,7 @@ def _conclude(sweep: Storage, history: History, reporter: status.Reporter) -> No
         result={**result, "summary_markdown": summary(created["sweep"], result)},
         model_dir=MODEL_FOLDER if exported else None,
         leaderboard=leaderboard(ledger),
+        rounds=ledger.rounds,
     )
     history.write("ended", status=result["status"], reason=found["reason"] or "")
 

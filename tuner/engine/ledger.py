@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tuner.engine import stages
 from tuner.engine.packing import CostModel
+from tuner.engine.score import loss_of, score
 from tuner.engine.selection import Selection
 from tuner.search.samplers import Sampler
 from tuner.search.space import Space
@@ -32,6 +34,7 @@ class Terms:
     confirm: int = 3
     seeds: int = 3
     baseline: bool = True
+    in_step: bool = False  # the sampler learns from whole rounds alone, whatever the order of results
 
 
 class Ledger:
@@ -52,7 +55,9 @@ class Ledger:
         self.extensions = 0
         self.halted = ""  # why the search was ended early
         self.cost = cost
-        self._selection = Selection(space, sampler, rule, cost, seed=terms.seed, trials=terms.trials)
+        self._selection = Selection(
+            space, sampler, rule, cost, seed=terms.seed, trials=terms.trials, in_step=terms.in_step
+        )
         self._weights: dict[str, int] = {}  # the pack that holds a trial's weights
         self._queue: list[Pack] = []  # packs that are to be handed out before anything new is decided
         self._changed: dict[str, Standing] = {}
@@ -146,16 +151,11 @@ class Ledger:
 
     def score(self, trial_id: str) -> float:
         """What trials are compared by, lower is better: the best or last evaluation; infinity if there is none."""
-        scores = [self.loss_of(row) for row in self.rows.get(trial_id, ())]
-        if not scores or not math.isfinite(scores[-1]):
-            return math.inf
-        return min(scores) if self.terms.select == "best" else scores[-1]
+        return score([self.loss_of(row) for row in self.rows.get(trial_id, ())], self.terms.select)
 
     def loss_of(self, row: Row) -> float:
         """An evaluation in the objective's terms, lower is better; a loss that is not finite is NaN in any terms."""
-        if self.terms.metric == "val_loss" or not math.isfinite(row.val_loss):
-            return row.val_loss
-        return -row.val_accuracy
+        return loss_of(row, self.terms.metric)
 
     def best_row(self, trial_id: str) -> Row:
         """The evaluation that `score` stands for; the trial must have one."""
@@ -179,6 +179,11 @@ class Ledger:
         return self._selection.total
 
     @property
+    def rounds(self) -> list[dict[str, Any]]:
+        """What the sampler decided round by round, as plain data; see `Sampler.rounds`."""
+        return self._selection.rounds()
+
+    @property
     def epochs(self) -> int:
         return sum(len(rows) for rows in self.rows.values())
 
@@ -188,8 +193,7 @@ class Ledger:
         chosen = None if self.halted else self._selection.next(workers)
         if chosen is None:
             return None
-        rungs = (0, *self.rule.rungs)
-        begin, end = rungs[chosen.rung], rungs[chosen.rung + 1]
+        begin, end = chosen.begin, self.rule.rungs[chosen.rung]
         starts = {trial.id: self._weights[trial.id] for trial in chosen.trials} if begin else {}
         return Pack(0, Stage.SEARCH, chosen.rung, begin, end, chosen.trials, chosen.reason, starts)
 
@@ -212,7 +216,8 @@ class Ledger:
 
     def _report(self, pack: Pack, trial: Trial, loss: float) -> None:
         if pack.stage is Stage.SEARCH:
-            self._selection.report(trial, pack.rung, loss)
+            curve = [self.loss_of(row) for row in self.rows.get(trial.id, ())]
+            self._selection.report(trial, pack.rung, loss, curve)
 
     def _set(self, trial_id: str, state: State, rung: int, reason: str) -> None:
         self.states[trial_id] = self._changed[trial_id] = (state, rung, reason)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuner.engine import stages
+from tuner.engine.evidence import evidence
 from tuner.engine.ledger import Ledger
 from tuner.engine.verdict import comparison, spent, verdict
 from tuner.trial import Stage, State, Trial
@@ -20,7 +21,7 @@ def figures(ledger: Ledger, class_counts: Mapping[str, list[int]]) -> dict[str, 
 
     `best` is None when no trial has a finite loss; `softmax_regression` is the best baseline trial. `holdout`
     compares both, refitted on training and validation rows, with the class frequencies alone. `reason` says why
-    there is no model, `failures` what made trials fail: the commonest first.
+    there is no model, `failures` what made trials fail: the commonest first. `importance`: see `evidence`.
     """
     winner, baseline = stages.winner(ledger), stages.best_baseline(ledger)
     found: dict[str, Any] = {
@@ -37,6 +38,7 @@ def figures(ledger: Ledger, class_counts: Mapping[str, list[int]]) -> dict[str, 
             "softmax_regression": _holdout(ledger, baseline),
             "class_prior": class_prior(class_counts),
         },
+        "importance": evidence(ledger),
         "failures": failures(ledger),
         "reason": no_model(ledger, winner),
     }

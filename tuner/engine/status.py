@@ -171,13 +171,10 @@ def reached(ledger: Ledger) -> list[tuple[int, int]]:
 
 
 def expected_epochs(ledger: Ledger) -> int:
-    """About how many epochs the whole sweep will train: each rung keeps its share, then what follows the search."""
-    rungs, terms = ledger.rule.rungs, ledger.terms
-    spent, trials = 0.0, float(ledger.expected_trials)
-    for before, rung in zip((0, *rungs), rungs, strict=False):
-        spent += trials * (rung - before)
-        trials /= rungs[1] / rungs[0] if len(rungs) > 1 else 1
+    """About how many epochs the whole sweep will train: the search by its stopping rule, then what follows it."""
+    terms = ledger.terms
+    spent = ledger.rule.expected_epochs(ledger.expected_trials)
     if ledger.halted:
         spent = float(sum(len(ledger.rows.get(trial.id, ())) for trial in ledger.ranked()))
     later = terms.confirm * terms.seeds + 1 + (len(stages.BASELINE_RATES) + 1 if terms.baseline else 0)
-    return round(spent + later * rungs[-1])
+    return round(spent + later * ledger.rule.rungs[-1])

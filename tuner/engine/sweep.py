@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuner.engine import archive, build, status
+from tuner.engine import archive, build, earlier, inheritance, status
+from tuner.engine.earlier import Earlier
 from tuner.engine.history import History
+from tuner.engine.inheritance import Inheritance
 from tuner.engine.journal import FIRST_ENTRY, Journal
 from tuner.engine.storage import Storage, StorageError
 from tuner.spec import NAME, NAME_RULE, Spec, parse
@@ -59,7 +61,10 @@ def create(spec: Spec, place: Place, sweep_id: str | None = None, show: Show = l
         raise StorageError(f"storage {sweep.uri} is seen by one process only, and workers are others: choose another")
     if sweep.exists(FIRST_ENTRY):
         raise SweepExistsError(f"sweep {sweep_id} exists already: `caviar resume {sweep_id}` goes on with it")
+    build.sampler(spec)  # what it needs may not be installed
+    known = earlier_sweeps(spec, place, sweep_id)
     snapshot = build.snapshot(spec, place.snapshots)
+    inherited = inheritance.inherit(build.heir(spec, snapshot.digest), known)
     archive.keep(snapshot, place.storage)
     reporter = status.Reporter(sweep, sweep_id, spec.name, show)
     text = spec.to_yaml()
@@ -75,10 +80,17 @@ def create(spec: Spec, place: Place, sweep_id: str | None = None, show: Show = l
             "spec": spec.model_dump(mode="json", by_alias=True),
             "spec_yaml": text,
             "snapshot": build.facts(snapshot),
+            "inherited": inherited.to_json() if known else None,
         }
     )
     reporter.report(None, "preparing")
     return sweep_id
+
+
+def earlier_sweeps(spec: Spec, place: Place, sweep_id: str | None = None) -> list[Earlier]:
+    """What `search.from` names, for the sweep `sweep_id`. ValueError where nothing can be taken over from one."""
+    own = place.sweep(sweep_id) if sweep_id else None
+    return earlier.read(spec.search.earlier or (), spec.space(), place.sweep, own)
 
 
 def load(sweep: Storage) -> tuple[Spec, Ledger, History]:
@@ -87,7 +99,8 @@ def load(sweep: Storage) -> tuple[Spec, Ledger, History]:
         raise ValueError(f"{sweep.uri} holds no sweep, or one that was killed while it was made: run its spec again")
     created = Journal(sweep).read(1)
     spec = parse(created["spec_yaml"])
-    ledger = build.ledger(spec, created["snapshot"])
+    taken = Inheritance.from_json(created.get("inherited")).lessons
+    ledger = build.ledger(spec, created["snapshot"], taken)
     history = History(sweep, Journal(sweep), ledger)
     history.replay()
     return spec, ledger, history

@@ -27,8 +27,9 @@ def summary(sweep: str, result: Mapping[str, Any]) -> str:
     lines += [f"| {name} | {_short(value)} |" for name, value in best["params"].items()]
     lines += ["", f"| | {TITLES[metric]} | on fresh seeds | holdout loss | holdout accuracy |", "|---|---|---|---|---|"]
     lines += [f"| {' | '.join(row.values())} |" for row in comparison(result)]
+    mattered = [f"**What mattered:** {'. '.join(words)}."] if (words := _mattered(result)) else []
     hint = "Among the runs, the filter `tags.caviar.stage = 'search'` shows the search's trials only."
-    return "\n".join([*lines, "", result["verdict"], "", hint])
+    return "\n".join([*lines, "", result["verdict"], "", *mattered, "", hint])
 
 
 def spent(result: Mapping[str, Any]) -> str:
@@ -79,6 +80,11 @@ def verdict(ledger: Ledger, found: Mapping[str, Any]) -> str:
     elif not holdout["softmax_regression"]:
         text += _no_baseline(ledger)
     return text + _refit_warning(measured, found["confirmed"])
+
+
+def _mattered(result: Mapping[str, Any]) -> list[str]:
+    """What is known of the importance of hyperparameters, in words; a sweep of an earlier version has nothing."""
+    return list((result.get("importance") or {}).get("words", ()))
 
 
 def _refit_warning(measured: Mapping[str, float], again: Mapping[str, float] | None) -> str:

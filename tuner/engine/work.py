@@ -115,7 +115,7 @@ class PackRun:
         sweep.write(result_name(pack.id), json.dumps(result, allow_nan=False).encode())
 
     def _slots_of(self, trials: Sequence[Trial], arrays: Arrays, states: weights.States) -> Slots:
-        """The trials as slots: fresh ones at rung 0, else as the packs before left them."""
+        """The trials as slots: fresh ones of epoch 0, else as the packs before left them."""
         labels, configs = [trial.id for trial in trials], [config_of(trial) for trial in trials]
         inputs, begin = arrays.X.shape[1], self._pack.from_epoch
         if not begin:

@@ -11,6 +11,7 @@ from tuner.spec import Spec, from_mapping
 from tuner.trial import Value
 
 Params = Mapping[str, Value]
+_OF_OTHERS = ("points", "rounds", "outside", "expand")  # a sampler at random has none of these
 
 
 def as_of(spec: Spec, period: Period) -> Spec:
@@ -26,11 +27,13 @@ def challenger(spec: Spec, period: Period, start: Sequence[Params], focus: Mappi
 
 def retrained(spec: Spec, period: Period, params: Params) -> Spec:
     """One trial of the champion's configuration, as far as the spec still allows it, trained to the end."""
+    # Where a search may expand, the champion may lie beyond the bounds that the spec names: its axes must stay longer.
+    sampler = {} if spec.search.expand else {"sampler": "random", **dict.fromkeys(_OF_OTHERS)}
     return _with(
         as_of(spec, period),
-        search={"sampler": "random", "trials": 1, "points": None, "start": [dict(params)], "focus": None},
+        search={**sampler, "trials": 1, "start": [dict(params)], "from": None, "focus": None},
         objective={"confirm": 0, "baseline": False},
-        stopping={"none": {"max_epochs": spec.stopping.max_epochs}},
+        stopping={"none": {"max_epochs": spec.stopping.last}},
     )
 
 

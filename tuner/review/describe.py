@@ -93,6 +93,9 @@ def describe_best(
     else:
         states = ", ".join(f"{number} {state}" for state, number in figures["states"].items())
         facts.add_row("winner", f"none yet: no trial has a finite loss ({states or 'none was begun'})")
+    told = (figures.get("importance") or {}).get("words", ()) if figures["best"] else ()
+    for line, words in enumerate(told):
+        facts.add_row("" if line else "mattered", words)
     if figures["halted"]:
         facts.add_row("early end", Text(f"{figures['halted']}; the trials left out were not drawn at random", "yellow"))
     for one in figures["failures"][:FAILURES]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +20,6 @@ class GridSampler:
     inactive hyperparameters only are one and the same. Without `points`, it is the largest number (at least 2)
     whose combinations are no more than `trials`. Raises DomainError above a million combinations.
     """
-
-    adaptive = False
 
     def __init__(self, space: Space, seed: int, trials: int, points: int | None = None) -> None:
         points = points_per_axis(space, trials) if points is None else points
@@ -46,6 +45,17 @@ class GridSampler:
 
     def tell(self, number: int, epochs: int, loss: float) -> None:
         """Nothing is learned from results."""
+
+    def learn(self, name: str, point: Sequence[float], epochs: int, loss: float) -> None:
+        """Nor from those of others."""
+
+    def is_settled(self, number: int) -> bool:  # noqa: ARG002  # none waits for a result
+        """Always."""
+        return True
+
+    def rounds(self) -> list[dict[str, Any]]:
+        """None."""
+        return []
 
     def size(self) -> int:
         """How many points there are. Only hyperparameters that others depend on are walked: the rest multiply."""

@@ -2,41 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from math import inf
+from typing import Protocol
 
 from tuner.search.rungs import Rung, longer
 from tuner.trial import Promotion
 
 
+class Cuts(Protocol):
+    """How many of each rung go on: what tells one stopping rule from another."""
+
+    def now(self, search: Halving) -> list[int]:
+        """For each rung of `search`, how many of its best may go on at present; changes nothing."""
+
+    def keeps(self, rung: int, trials: float, /) -> float:
+        """About how many of `trials` trials at `rung` go on in the end."""
+
+    def why(self, rung: int, /) -> str:
+        """Why those of `rung` that go on do; follows "within the best 3"."""
+
+
 class Halving:
     """The stopping rule that lets the best of each rung go on; see `StoppingRule` for the methods it has.
 
-    `cuts` tells how many each rung lets go on at present, `why` says it in words. Once the search is closed and idle,
-    at least one trial is taken to the last rung, unless all diverge.
+    Once the search is closed and idle, at least one trial is taken to the last rung, unless all diverge.
     """
 
     def __init__(
-        self, epochs: tuple[int, ...], cuts: Callable[[Halving], list[int]], why: str, growth: int | None
+        self,
+        epochs: tuple[int, ...],
+        cuts: Cuts,
+        growth: int | None,
+        *,
+        lowest: int = 0,
+        name: str = "",
+        heard: Callable[[Halving, int, int, Sequence[float]], None] | None = None,
     ) -> None:
-        """Begins with rungs at `epochs`; by `growth` they grow when extended (None: one more rung, however far)."""
+        """Begins with rungs at `epochs`; by `growth` they grow when extended (None: one more rung, however far).
+
+        Trials begin at the rung `lowest`; those below stay empty. `name` tells this ladder from others, in words.
+        `heard` is told of each report, after it was entered: the ladder, rung, trial and its curve.
+        """
         self.rungs = epochs
         self.levels = [Rung(e) for e in epochs]
         self._cuts = cuts
-        self._why = why
         self._growth = growth
+        self._lowest = lowest
+        self._name = name
+        self._heard = heard
         self._trials: int | None = None  # how many the search draws altogether, once that is known
 
-    def report(self, trial: int, rung: int, loss: float) -> None:
+    def entry(self, _trial: int) -> int:
+        """See `StoppingRule.entry`."""
+        return self._lowest
+
+    def report(self, trial: int, rung: int, loss: float, curve: Sequence[float] = ()) -> None:
         """See `StoppingRule.report`."""
-        if not 0 <= rung < len(self.rungs):
+        if not self._lowest <= rung < len(self.rungs):
             raise ValueError(
-                f"there is no rung {rung}; the rungs are 0 to {len(self.rungs) - 1}, at epochs {self.rungs}"
+                f"there is no rung {rung}; the rungs are {self._lowest} to {len(self.rungs) - 1}, "
+                f"at epochs {self.rungs[self._lowest :]}"
             )
-        if rung > 0 and trial not in self.levels[rung - 1].promoted:
+        if rung > self._lowest and trial not in self.levels[rung - 1].promoted:
             raise ValueError(f"trial {trial} was reported at rung {rung} but never promoted from rung {rung - 1}")
         self.levels[rung].report(trial, loss)
+        if self._heard:
+            self._heard(self, rung, trial, curve)
 
     def promotable(self, limit: int | None = None) -> list[Promotion]:
         """See `StoppingRule.promotable`."""
@@ -63,19 +96,29 @@ class Halving:
 
     def is_full(self, rung: int) -> bool:
         """Whether `rung` gets no more reports if nobody else is promoted to it; never while draws go on."""
-        expected = self._trials if rung == 0 else len(self.levels[rung - 1].promoted)
+        if rung < self._lowest:
+            return True
+        expected = self._trials if rung == self._lowest else len(self.levels[rung - 1].promoted)
         return len(self.levels[rung].losses) == expected
+
+    def expected_epochs(self, trials: int) -> float:
+        """See `StoppingRule.expected_epochs`."""
+        reached, before, spent = float(trials), 0, 0.0
+        for rung, epochs in enumerate(self.rungs[self._lowest :], self._lowest):
+            spent += reached * (epochs - before)
+            reached, before = self._cuts.keeps(rung, reached), epochs
+        return spent
 
     def verdict(self, trial: int) -> str:
         """See `StoppingRule.verdict`."""
         reached = [k for k, level in enumerate(self.levels) if trial in level.losses]
         if not reached:
-            return f"not yet evaluated: rung 0 is at {_epochs(self.rungs[0])}"
+            return f"not yet evaluated: rung {self._lowest} is at {_epochs(self.rungs[self._lowest])}"
         k = reached[-1]
         level = self.levels[k]
         if level.losses[trial] == inf:
             return f"diverged on the way to rung {k} ({_epochs(level.epochs)}): its loss was not finite"
-        rank, cut = level.rank(trial), self._cuts(self)[k]
+        rank, cut = level.rank(trial), self._cuts.now(self)[k]
         place = self._place(rank, k)
         if k == len(self.levels) - 1:
             return f"{place}: fully trained"
@@ -87,11 +130,11 @@ class Halving:
 
     def _candidates(self) -> Iterator[Promotion]:
         """Who may go on: highest rung first, within a rung best first."""
-        cuts, found = self._cuts(self), False
+        cuts, found = self._cuts.now(self), False
         for k in reversed(range(len(self.levels) - 1)):
             for trial, rank in self.levels[k].within(cuts[k]):
                 found = True
-                yield Promotion(trial, k, f"{self._place(rank, k)}: within the best {cuts[k]} {self._why}")
+                yield Promotion(trial, k, f"{self._place(rank, k)}: within the best {cuts[k]} {self._cuts.why(k)}")
         if not found and (last_resort := self._last_resort()):
             yield last_resort
 
@@ -112,7 +155,7 @@ class Halving:
         return None
 
     def _place(self, rank: int, k: int) -> str:
-        return f"rank {rank} of {len(self.levels[k].losses)} at rung {k} ({_epochs(self.rungs[k])})"
+        return f"rank {rank} of {len(self.levels[k].losses)} at rung {k} ({_epochs(self.rungs[k])}){self._name}"
 
 
 def _epochs(count: int) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from tuner.search.space import Space
@@ -10,8 +13,6 @@ from tuner.trial import Draw
 
 class RandomSampler:
     """Draw `number` depends on the seed and `number` alone, not on what was drawn before. Never exhausted."""
-
-    adaptive = False
 
     def __init__(self, space: Space, seed: int) -> None:
         self._seed = seed
@@ -24,3 +25,14 @@ class RandomSampler:
 
     def tell(self, number: int, epochs: int, loss: float) -> None:
         """Nothing is learned from results."""
+
+    def learn(self, name: str, point: Sequence[float], epochs: int, loss: float) -> None:
+        """Nor from those of others."""
+
+    def is_settled(self, number: int) -> bool:  # noqa: ARG002  # none waits for a result
+        """Always."""
+        return True
+
+    def rounds(self) -> list[dict[str, Any]]:
+        """None."""
+        return []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from scipy.stats import qmc
 
 from tuner.search.space import Space
@@ -10,8 +13,6 @@ from tuner.trial import Draw
 
 class SobolSampler:
     """Draw `number` is that point of the sequence scrambled by `seed` (Owen's scrambling); 2**30 points."""
-
-    adaptive = False
 
     def __init__(self, space: Space, seed: int) -> None:
         self._dimensions = len(space.axes)
@@ -27,3 +28,14 @@ class SobolSampler:
 
     def tell(self, number: int, epochs: int, loss: float) -> None:
         """Nothing is learned from results."""
+
+    def learn(self, name: str, point: Sequence[float], epochs: int, loss: float) -> None:
+        """Nor from those of others."""
+
+    def is_settled(self, number: int) -> bool:  # noqa: ARG002  # none waits for a result
+        """Always."""
+        return True
+
+    def rounds(self) -> list[dict[str, Any]]:
+        """None."""
+        return []

@@ -31,6 +31,22 @@ def start_of(space: Space, params: Mapping[str, Value]) -> Start:
     return Start(point, known, tuple(_notes(space, params, point)))
 
 
+def misfits(space: Space, params: Mapping[str, Value]) -> list[str]:
+    """The hyperparameters for which `params` is no configuration of `space`; none if it is one.
+
+    Either a value is not on its axis, or not the one that is fixed, or one is active there and not here, or not there.
+    """
+    off = [axis.name for axis in space.axes if axis.name in params and not _lies_on(axis.domain, params[axis.name])]
+    if off:
+        return off
+    active = space.decode(start_of(space, params).point)
+    return [
+        name
+        for name in {**active, **params}
+        if name not in active or name not in params or (name in space.fixed and active[name] != params[name])
+    ]
+
+
 def _placed(domain: Domain, value: Value) -> float | None:
     """Where `value`, or else the nearest number, lies on the axis; None if it is nowhere near."""
     if _lies_on(domain, value):

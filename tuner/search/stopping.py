@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from tuner.search.asha import asha
-from tuner.search.synchronous import no_stopping, successive_halving
+from tuner.search.hyperband import hyperband
+from tuner.search.pasha import pasha
+from tuner.search.synchronous import no_stopping, successive_halving, top_k_after
 from tuner.trial import Promotion
 
 
@@ -20,10 +22,14 @@ class StoppingRule(Protocol):
     def rungs(self) -> tuple[int, ...]:
         """The epochs at which trials are compared, ascending; the last one is the longest training."""
 
-    def report(self, trial: int, rung: int, loss: float) -> None:
+    def entry(self, trial: int, /) -> int:
+        """The rung up to which `trial` is trained at first; a matter of its number alone."""
+
+    def report(self, trial: int, rung: int, loss: float, curve: Sequence[float] = ()) -> None:
         """Enters the loss of `trial` at the end of `rung`, once a trial and rung, after it was promoted there.
 
         A loss that is not finite means diverged or failed: it counts as a member, ranks last and never goes on.
+        `curve` holds the loss after each epoch so far, for rules that learn from it how noisy losses are.
         """
 
     def promotable(self, limit: int | None = None) -> list[Promotion]:
@@ -44,19 +50,31 @@ class StoppingRule(Protocol):
         Whoever stands at what was the last rung may go on. All reports and promotions stay.
         """
 
+    def expected_epochs(self, trials: int) -> float:
+        """About how many epochs a search of `trials` trials takes by this rule, if none diverges."""
+
     def verdict(self, trial: int) -> str:
         """Why `trial` stands where it stands, in words: rank, size of the rung, and the cut."""
 
 
-RULES: Mapping[str, Callable[[int, int, int], StoppingRule]] = {
-    "asha": asha,
-    "successive_halving": successive_halving,
-    "none": lambda _min_epochs, max_epochs, _reduction: no_stopping(max_epochs),
+RULES: Mapping[str, Callable[[int, int, int, int], StoppingRule]] = {
+    "asha": lambda first, last, reduction, _: asha(first, last, reduction),
+    "successive_halving": lambda first, last, reduction, _: successive_halving(first, last, reduction),
+    "hyperband": lambda first, last, reduction, _: hyperband(first, last, reduction),
+    "pasha": lambda first, last, reduction, _: pasha(first, last, reduction),
+    "top_k_after": lambda first, last, _, keep: top_k_after(first, last, keep),
+    "none": lambda _first, last, _reduction, _keep: no_stopping(last),
 }
+WHOLE_RUNGS = ("successive_halving", "top_k_after")
+"""Rules that wait for whole rungs, so that nothing depends on the order in which results arrive."""
 
 
-def make(kind: str, min_epochs: int, max_epochs: int, reduction: int) -> StoppingRule:
-    """The stopping rule named `kind`; `none` heeds `max_epochs` only. ValueError on an unknown name or bad budget."""
+def make(kind: str, min_epochs: int, max_epochs: int, reduction: int, keep: int = 8) -> StoppingRule:
+    """The stopping rule named `kind`, whose first and last rungs are at `min_epochs` and `max_epochs`.
+
+    `reduction` is for those that halve, `keep` for top_k_after; none heeds `max_epochs` only. ValueError on an unknown
+    name or bad budget.
+    """
     if kind not in RULES:
         raise ValueError(f"stopping rule must be one of {', '.join(RULES)}, but is {kind!r}")
-    return RULES[kind](min_epochs, max_epochs, reduction)
+    return RULES[kind](min_epochs, max_epochs, reduction, keep)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class WarmStart:
     Every beginning of the draws has its share. `inner` is asked for 0, 1, 2, ..., so its sequence has no gaps; once
     it has no more (a grid), all draws are made in boxes, or there are none if the share is 0. The boxes around the
     first start get every other draw, the others theirs in turn. A draw in a box depends on the seed and its number
-    alone. `inner` is told of its own draws only.
+    alone. `inner` is told of its own draws, and learns from the others.
 
     A box keeps its width at the ends of an axis: what would lie beyond one end is added at the other. On a choice,
     the start's value is kept, but with a probability of the half-width one is drawn from all of its values. An axis
@@ -50,36 +51,82 @@ class WarmStart:
     """
 
     def __init__(
-        self, inner: Sampler, space: Space, seed: int, start: Sequence[Mapping[str, Value]], focus: Focus
+        self,
+        inner: Sampler,
+        space: Space,
+        seed: int,
+        start: Sequence[Mapping[str, Value]],
+        focus: Focus,
+        *,
+        origins: Sequence[str] = (),
     ) -> None:
+        """`origins` say where the starts come from, as far as that is known; "" where it is not."""
         self.inner = inner
-        self.adaptive = inner.adaptive
         self._axes = space.axes
         self._seed = seed
         self._starts = [start_of(space, params) for params in start]
-        self._focus = focus
+        self._reasons = [f"start {i + 1}" for i in range(len(start))]
+        for i, origin in enumerate(origins):
+            self._reasons[i] += f", {origin}" if origin else ""
+        self.focus = focus
         self._end: float = math.inf  # how many draws `inner` has, as far as known
+        self._numbers: dict[int, int] = {}  # the trials that `inner` drew, by its own numbers
+        self._named: dict[str, int] = {}  # those that it learned of, by the names that it knows
 
     def ask(self, number: int) -> Draw | None:
         if number < len(self._starts):
-            return Draw(self._starts[number].point, "; ".join((f"start {number + 1}", *self._starts[number].notes)))
+            return Draw(self._starts[number].point, "; ".join((self._reasons[number], *self._starts[number].notes)))
         own = self._own(number)
         if own is None:
             return self._near(number, number - len(self._starts) - self.asked(number))
         draw = self.inner.ask(own) if own < self._end else None
         if draw is None:
             self._end = min(self._end, own)
-        return self._near(number, own) if draw is None and self._focus.share > 0 else draw
+        else:
+            self._numbers[own] = number
+        return self._near(number, own) if draw is None and self.focus.share > 0 else draw
 
     def tell(self, number: int, epochs: int, loss: float) -> None:
-        """Results go to `inner` if the draw was its own."""
+        """All results go to `inner`, be the draw its own or not."""
         own = self._own(number)
         if own is not None and own < self._end:
             self.inner.tell(own, epochs, loss)
+        elif draw := self.ask(number):
+            name = f"trial {number}"
+            self._named[name] = number
+            self.inner.learn(name, draw.point, epochs, loss)
+
+    def learn(self, name: str, point: Sequence[float], epochs: int, loss: float) -> None:
+        self.inner.learn(name, point, epochs, loss)
+
+    def is_settled(self, number: int) -> bool:
+        """Only draws of `inner` may wait for results."""
+        own = self._own(number)
+        return own is None or own >= self._end or self.inner.is_settled(own)
+
+    def rounds(self) -> list[dict[str, Any]]:
+        """Those of `inner`, with the numbers that its trials have in the search."""
+        return [
+            {
+                **one,
+                "trials": [self._numbers[own] for own in one["trials"] if own in self._numbers],
+                "best": [self._number(one_of) for one_of in one["best"]],
+            }
+            for one in self.inner.rounds()
+        ]
+
+    def _number(self, known: int | str) -> int | str:
+        """The number in the search of a trial as `inner` knows it; a name, if it is none of this search."""
+        return self._numbers[known] if isinstance(known, int) else self._named.get(known, known)
+
+    @property
+    def starts(self) -> int:
+        """How many configurations come first."""
+        return len(self._starts)
 
     def asked(self, trials: int) -> int:
         """How many of the first `trials` trials `inner` is asked for."""
-        return self._focus.left(trials - len(self._starts))
+        return self.focus.left(trials - len(self._starts))
 
     def _own(self, number: int) -> int | None:
         """The number that trial `number` has with `inner`; None for those of the start and in boxes."""
@@ -97,7 +144,7 @@ class WarmStart:
         """The point that `drawn` names: for each axis a place in the box (0 to 1) and a chance to leave a choice."""
         point = []
         for axis, centre, known, (place, chance) in zip(self._axes, start.point, start.known, drawn, strict=True):
-            half = self._focus.half(axis.name)
+            half = self.focus.half(axis.name)
             if not known or (isinstance(axis.domain, Choice) and chance < half):
                 point.append(place)
             elif isinstance(axis.domain, Choice):

@@ -1,4 +1,4 @@
-"""The sections of a spec but data and search: fields, defaults, legal values and what they mean. Names are binding."""
+"""Most sections of a spec: fields, defaults, legal values and what they mean. Names are binding."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from tuner.search.space import Choice, Int, LogInt, LogUniform, OneMinusLogUniform
 from tuner.spec.hyperparameter import PerLayer, Rule, Tunable, possible
@@ -72,8 +72,13 @@ class Decay(Section):
             raw["rate"] = OneMinusLogUniform(0.5, 0.99)
         return raw
 
+    @property
+    def multiplies(self) -> str | None:
+        """A schedule among the possible ones that multiplies by the rate; None if there is none."""
+        return next((str(name) for name in possible(self.schedule) if name in _FACTORS), None)
+
     def conflicts(self) -> Iterator[tuple[str, str]]:
-        factor = next((name for name in possible(self.schedule) if name in _FACTORS), None)
+        factor = self.multiplies
         wrong = [rate for rate in possible(self.rate) if not isinstance(rate, str) and not 0 < rate <= 1]
         if factor and wrong:
             yield "rate", f"must be above 0 and at most 1, because {factor} multiplies by it, got {shown(wrong[0])}"
@@ -110,54 +115,6 @@ class Train(Section):
         if self.epoch_rows is not None and self.epoch_rows < largest:
             text = f"must be at least the largest batch_size ({largest:,}), got {self.epoch_rows:,}"
             yield "epoch_rows", f"{text}: an epoch has whole batches only"
-
-
-class Halving(Section):
-    """Rungs at min_epochs, min_epochs * reduction, ... up to max_epochs; 1 in `reduction` goes on at each."""
-
-    min_epochs: int = Field(default=1, ge=1, description="Epochs of the first rung.")
-    max_epochs: int = Field(default=27, ge=1, description="Epochs of the last rung.")
-    reduction: int = Field(default=3, ge=2, description="One in this many goes on, with that many times the epochs.")
-
-    def conflicts(self) -> Iterator[tuple[str, str]]:
-        if self.max_epochs < self.min_epochs:
-            yield "max_epochs", f"must be at least min_epochs ({self.min_epochs}), got {self.max_epochs}"
-
-
-class Full(Section):
-    """Every trial is trained to the end."""
-
-    max_epochs: int = Field(default=27, ge=1, description="Epochs of every trial.")
-
-
-class Stopping(Section):
-    """Which trials are trained on. Exactly one of asha, successive_halving and none."""
-
-    alternatives = ("asha", "successive_halving", "none")
-    asha: Halving | None = Field(default=None, description="Promote the best as results come in; workers never wait.")
-    successive_halving: Halving | None = Field(
-        default=None,
-        description="Wait for whole rungs: a seed has one winner, however many the workers.",
-    )
-    none: Full | None = Field(default=None, description="Train every trial to the end.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _shorthand(cls, raw: Any) -> Any:
-        """`none` is short for `{none: {}}`, and so is `{none: null}`."""
-        if isinstance(raw, str) and raw in cls.alternatives:
-            return {raw: {}}
-        if isinstance(raw, dict) and len(raw) == 1:
-            return {name: {} if value is None else value for name, value in raw.items()}
-        return raw
-
-    @property
-    def kind(self) -> Literal["asha", "successive_halving", "none"]:
-        return "asha" if self.asha else "successive_halving" if self.successive_halving else "none"
-
-    @property
-    def max_epochs(self) -> int:
-        return (self.asha or self.successive_halving or self.none or Full()).max_epochs
 
 
 class Objective(Section):

@@ -17,10 +17,14 @@ from tuner.spec.problems import ConflictError
 
 
 class Section(BaseModel):
-    """A part of the spec; left empty, it has its defaults. `alternatives` are fields of which one is given."""
+    """A part of the spec; left empty, it has its defaults.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+    `alternatives` are fields of which one is given, `companions` those that only some alternative has beside it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True, serialize_by_alias=True)
     alternatives: ClassVar[tuple[str, ...]] = ()
+    companions: ClassVar[tuple[str, ...]] = ()
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """Pairs (key, text) for fields that are legal alone but not together."""
@@ -50,4 +54,5 @@ class Section(BaseModel):
     @model_serializer(mode="wrap")
     def _without_unused_alternatives(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = handler(self)
-        return {key: value for key, value in data.items() if value is not None or key not in self.alternatives}
+        optional = (*self.alternatives, *self.companions)
+        return {key: value for key, value in data.items() if value is not None or key not in optional}

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
 
 from tuner.search.space import LARGEST_GRID, Space
-from tuner.spec.axes import deepest, space_of, whole_space
+from tuner.spec.axes import deepest, rule_of, space_of, whole_space
 from tuner.spec.data import Data
-from tuner.spec.hyperparameter import PerLayer
+from tuner.spec.expansion import Bounds, bounds, expandable, expanded
+from tuner.spec.hyperparameter import PerLayer, Rule
+from tuner.spec.names import NAME, NAME_RULE
 from tuner.spec.reading import write
-from tuner.spec.schema import Budget, Halving, Model, Objective, Resources, Stopping, Tracking, Train
+from tuner.spec.schema import Budget, Model, Objective, Resources, Tracking, Train
 from tuner.spec.search import Search
 from tuner.spec.secrets import holds_secret
 from tuner.spec.section import Section
-
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-NAME_RULE = "letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"
+from tuner.spec.stopping import Halving, Stopping
 
 
 class Spec(Section):
@@ -40,8 +41,13 @@ class Spec(Section):
     tracking: Tracking = Field(default_factory=Tracking, description="Where results are written.")
 
     def space(self) -> Space:
-        """What the search may draw; axes by falling importance."""
-        return space_of(self.model, self.train)
+        """What the search may draw; axes by falling importance. With search.expand, these are longer than named."""
+        named = space_of(self.model, self.train)
+        return expanded(named, self._rules(named)) if self.search.expand else named
+
+    def bounds(self) -> dict[str, Bounds]:
+        """The part of an axis of `space`, which is [0, 1], that the spec names; axes named in full are left out."""
+        return bounds(space_of(self.model, self.train), self.space())
 
     def to_yaml(self) -> str:
         """This spec with every default written out; loads to an equal spec, also when defaults have changed."""
@@ -58,7 +64,12 @@ class Spec(Section):
         if combinations > LARGEST_GRID:
             text = f"{points} points per axis make {combinations:,} combinations, more than {LARGEST_GRID:,}"
             yield "search.points", f"{text}: fix some hyperparameters, set fewer points, or use sobol"
+        if self.search.earlier and not self.space().axes:
+            yield "search.from", "nothing is searched, so there is nothing to learn from them: leave it out"
         yield from self._boxless()
+        if self.search.expand and not expandable(self.space()):
+            kinds = "uniform, log_uniform and one_minus_log_uniform"
+            yield "search.expand", f"has nothing to expand: only {kinds} can grow, and none is searched"
 
     def _boxless(self) -> Iterator[tuple[str, str]]:
         searched = [axis.name for axis in self.space().axes]
@@ -66,6 +77,13 @@ class Spec(Section):
             if name not in searched:
                 told = ", ".join(searched) or "nothing"
                 yield f"search.focus.widths.{name}", f"is not searched, so it has no box; searched: {told}"
+
+    def _rules(self, space: Space) -> dict[str, Rule]:
+        """What the hyperparameters of `space` may be, with what others of this spec make of it."""
+        rules = {axis.name: rule for axis in space.axes if (rule := rule_of(axis.name))}
+        if "decay_rate" in rules and self.train.learning_rate_decay.multiplies:
+            rules["decay_rate"] = replace(rules["decay_rate"], most=1)
+        return rules
 
     def warnings(self) -> list[str]:
         """What is legal but probably not meant, one sentence each."""
@@ -84,7 +102,8 @@ class Spec(Section):
             told = f"of {starts} configurations only the first {self.search.trials} will be tried"
             yield f"search.start: {told}: set search.trials to more"
         space = self.space()
-        idle = [axis.name for axis in whole_space(self.model, self.train).axes if axis not in space.axes]
+        searched = [axis.name for axis in space.axes]
+        idle = [axis.name for axis in whole_space(self.model, self.train).axes if axis.name not in searched]
         idle = [name for name in idle if self._was_given(name)]
         if idle:
             yield f"never active, so not searched: {', '.join(idle)}"
@@ -96,6 +115,7 @@ class Spec(Section):
         for key, text, instead in (
             ("data.sql.url", self.data.sql.url if self.data.sql else "", named),
             ("data.source", " ".join(self.data.source or ()), named),
+            ("search.from", " ".join(self.search.earlier or ()), "keep it in the environment"),
             ("tracking.uri", self.tracking.uri or "", "leave it out and set MLFLOW_TRACKING_URI"),
         ):
             if holds_secret(text):

@@ -58,7 +58,7 @@ def _text(root: type[Section], path: Path, detail: ErrorDetails) -> str:
             options = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
             text = f"must be one of {', '.join(options)}, got {shown(raw)}{nearest(str(raw), options)}"
         case "model_type" | "dict_type":
-            text = f"must be a mapping with {', '.join(_section(root, path).model_fields)}, got {shown(raw)}"
+            text = f"must be a mapping with {', '.join(_names(_section(root, path)))}, got {shown(raw)}"
         case kind if kind in _BOUNDS:
             text = f"must be {_BOUNDS[kind].format(**context)}, got {shown(raw)}"
         case kind:
@@ -69,7 +69,7 @@ def _text(root: type[Section], path: Path, detail: ErrorDetails) -> str:
 def _unknown(root: type[Section], path: Path) -> str:
     *parents, key = path
     section = _section(root, tuple(parents))
-    siblings = list(section.model_fields)
+    siblings = _names(section)
     elsewhere = [_dotted(known) for known in _fields(root) if known[-1] == key]
     if elsewhere:
         return f"unknown key here; it belongs at {' or '.join(elsewhere)}"
@@ -77,8 +77,13 @@ def _unknown(root: type[Section], path: Path) -> str:
     return f"unknown key{hint}" if hint else f"unknown key; there are {', '.join(siblings)}"
 
 
+def _names(section: type[Section]) -> list[str]:
+    """Its fields as a spec has them."""
+    return [field.alias or name for name, field in section.model_fields.items()]
+
+
 def _fields(section: type[Section], parents: Path = ()) -> Iterator[Path]:
-    for name, field in section.model_fields.items():
+    for name, field in zip(_names(section), section.model_fields.values(), strict=True):
         yield (*parents, name)
         inner = _inner(field.annotation)
         if inner:

@@ -201,7 +201,7 @@ class Publication:
         self.store.use_data(run_id, created["name"], created["snapshot"])
 
     def _conclude(self, entry: Mapping[str, Any]) -> None:
-        """What a sweep's run has in the end: leaderboard and summary."""
+        """What a sweep's run has in the end: leaderboard, summary, and the rounds of a sampler that learns."""
         run_id = self._runs[PARENT].run_id
         result, board = entry["result"], entry.get("leaderboard") or []
         as_csv, as_table = _tables(board)
@@ -209,6 +209,8 @@ class Publication:
         self.store.write_text(run_id, "summary.md", result.get("summary_markdown") or "")
         self.store.write_text(run_id, "leaderboard.csv", as_csv)
         self.store.write_text(run_id, "leaderboard.json", as_table)
+        if rounds := entry.get("rounds"):
+            self.store.write_text(run_id, "rounds.json", json.dumps(rounds, indent=2))
         self.store.log(run_id, [], {}, {"mlflow.loggedArtifacts": TABLE})
 
     def _register(self, winner: Mapping[str, Any]) -> None:
