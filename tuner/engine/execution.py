@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tuner.data import variables
 from tuner.engine import archive, build, control, pause, status
 from tuner.engine.control import Command, Verb
 from tuner.engine.history import MODEL_FOLDER, History
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 MACHINE_SECONDS = 600.0  # how long a cluster may take to start a machine that is large enough for a worker
 ENDINGS: Mapping[type[BaseException], str] = {KeyboardInterrupt: "interrupted", pause.StoppedError: "stopped"}
 DRAIN_SECONDS = 60.0  # how long a finished sweep waits for MLflow before it says what is still to be sent
+JOB_DRAIN_SECONDS = 900.0  # in a job, whose last line nobody may read: also for an MLflow that is away
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +183,9 @@ def _conclude(sweep: Storage, history: History, reporter: status.Reporter) -> No
 
 
 def _published(sweep: Storage, ledger: Ledger, publisher: Publisher) -> SweepResult:
-    """The result, once MLflow has it too or a minute has passed."""
-    where = publisher.wait(DRAIN_SECONDS)
+    """The result, once MLflow has it too or has been waited for."""
+    job = variables.JOB in os.environ
+    where = publisher.wait(JOB_DRAIN_SECONDS, JOB_DRAIN_SECONDS) if job else publisher.wait(DRAIN_SECONDS)
     result = json.loads(sweep.read("result.json"))
     result |= {"parent_run_id": where.parent_run_id, "model_uri": where.model_uri, "model_alias": where.model_alias}
     return SweepResult(result, leaderboard(ledger), build.frame(ledger), where.error)

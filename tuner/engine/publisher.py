@@ -53,10 +53,10 @@ class Publisher:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def wait(self, seconds: float) -> Published:
+    def wait(self, seconds: float, patience: float = PATIENCE_SECONDS) -> Published:
         """Gives the publisher `seconds` to end after the journal's last entry; then what is published so far.
 
-        While MLflow is away it gets a few seconds only: the rest can be sent at any time later.
+        While MLflow is away it gets `patience` only: the rest can be sent at any time later.
         """
         began = time.monotonic()
         while time.monotonic() - began < seconds:
@@ -65,7 +65,7 @@ class Publisher:
                 break
             found = published(self._sweep)
             news = found != self._before  # else what is there may be the trouble of an earlier attempt
-            if found.error and time.monotonic() - began > PATIENCE_SECONDS * (1 if news else 6):
+            if found.error and time.monotonic() - began > patience * (1 if news else 6):
                 break
         self.close()
         return published(self._sweep)
