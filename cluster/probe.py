@@ -47,6 +47,7 @@ def ask(address: str, env: Mapping[str, str], node: str | None = None, seconds: 
 
 
 def main(address: str, node: str | None = None) -> int:
+    """How the head at `address` answers, as the exit code of a process of its own; with `node`, whether that lives."""
     from ray._raylet import GcsClient  # type: ignore[attr-defined]
     from ray.exceptions import AuthenticationError
 
