@@ -13,4 +13,5 @@ NAMES = (
     "start",
     "scale_data",
 )
-BY_NAME = ("faults", "sharing")  # run only when they are named: `faults` takes root, and both another ten minutes
+BY_NAME = ("faults", "sharing", "plan")
+"""Run only when they are named: `faults` takes root, and each of them some minutes."""

@@ -29,6 +29,7 @@ from benchmarks import (
     mlflow_server,
     overhead,
     packing,
+    plan,
     scale_data,
     sharing,
     start,
@@ -109,6 +110,13 @@ def shared(_: Path) -> Result:
     return {"trials": 8, "seconds": seconds, "ratio": 1.2, "goals": sharing.goals(8, 1.2)}
 
 
+def foretold(folder: Path) -> Result:
+    result = plan.measure({"digits": plan.small(sweep_vs_peers.digits(folder))}, 1)
+    [one] = result["sweeps"]["digits"]
+    assert one["planned"]["low"] < one["planned"]["expected"] < one["planned"]["high"]
+    return result
+
+
 TINY: dict[str, Callable[[Path], Result]] = {
     "sweep_vs_peers": sweep,
     "flights_vs_peers": flights,
@@ -119,6 +127,7 @@ TINY: dict[str, Callable[[Path], Result]] = {
     "scale_data": rows,
     "faults": harm,
     "sharing": shared,
+    "plan": foretold,
 }
 
 
