@@ -44,6 +44,7 @@ def main(uri: str, snapshots: str, moment: str) -> None:
 
     session = Mortal(panda, Path(snapshots), look, commit_seconds=60.0)
     session.moment = moment
+    session.begin()
     assert session.run() == "finished"
 
 

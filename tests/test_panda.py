@@ -22,6 +22,7 @@ from tuner.spec import from_mapping
 from tuner.trial import Row
 
 EPOCHS = 12
+Look = Callable[[Chronicle, Row], None]
 ROOT = Path(__file__).parent.parent
 
 
@@ -47,7 +48,7 @@ def panda(place: Place, digits: Path) -> Storage:
     return making.storage_of(place, making.start(from_mapping(spec_of(digits)), place, "po"))
 
 
-def told(panda: Storage, *plan: tuple[int, Request]) -> Callable[[Chronicle, Row], None]:
+def told(panda: Storage, *plan: tuple[int, Request]) -> Look:
     """Somebody who asks for each of `plan`, in order, as soon as its epoch was trained."""
     left = list(plan)
 
@@ -56,6 +57,13 @@ def told(panda: Storage, *plan: tuple[int, Request]) -> Callable[[Chronicle, Row
             requests.ask(panda, left.pop(0)[1])
 
     return look
+
+
+def trained(panda: Storage, place: Place, look: Look = lambda _chronicle, _row: None) -> str:
+    """Trains the panda in this process, with every epoch stored; how that ends."""
+    session = Session(panda, place.snapshots, look, commit_seconds=0.0)
+    session.begin()
+    return session.run()
 
 
 def setting(**values: Any) -> Request:
@@ -75,8 +83,7 @@ PLAN = (
 
 
 def test_it_replays_to_the_last_bit(panda: Storage, place: Place) -> None:
-    session = Session(panda, place.snapshots, told(panda, *PLAN), commit_seconds=0.0)
-    assert session.run() == "finished"
+    assert trained(panda, place, told(panda, *PLAN)) == "finished"
     found = chronicle_of(panda)
     assert [(one.epoch, dict(one.values)) for one in found.schedule.changes] == [
         (2, {"learning_rate": 0.1}),
@@ -133,8 +140,8 @@ def test_a_death_at_any_write_loses_nothing(
     for verb in ("create", "remove", "file_to_write"):
         monkeypatch.setattr(Storage, verb, mortal(getattr(Storage, verb)))
     with pytest.raises(DiedError):
-        Session(panda, place.snapshots, plan, commit_seconds=0.0).run()
-    assert Session(panda, place.snapshots, plan, commit_seconds=0.0).run() == "finished"
+        trained(panda, place, plan)
+    assert trained(panda, place, plan) == "finished"
     found = chronicle_of(panda)
     assert found.epoch == EPOCHS
     assert not requests.asked(panda)
@@ -144,11 +151,11 @@ def test_a_death_at_any_write_loses_nothing(
 def test_without_states_it_goes_on_all_the_same(plain: Storage, panda: Storage, place: Place) -> None:
     """A state is trained again where it is missing; without any change a panda is the sweep's trial."""
     stop = told(plain, (6, Request(Verb.STOP)))
-    assert Session(plain, place.snapshots, stop, commit_seconds=0.0).run() == "stopped"
+    assert trained(plain, place, stop) == "stopped"
     for file in plain.names("state"):
         plain.remove(f"state/{file}")
-    assert Session(plain, place.snapshots).run() == "finished"
-    assert Session(panda, place.snapshots).run() == "finished"
+    assert trained(plain, place) == "finished"
+    assert trained(panda, place) == "finished"
     assert losses(plain) == losses(panda)
 
 

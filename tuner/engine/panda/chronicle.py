@@ -116,6 +116,7 @@ class Chronicle:
         rows = rows_from_json(entry["rows"])
         self.rows += rows
         self.trained += len(rows)
+        self.result = None
 
     def _change(self, entry: Entry) -> None:
         self.schedule = self.schedule.changed(entry["epoch"], entry["values"])

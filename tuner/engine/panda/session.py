@@ -44,13 +44,16 @@ class Session:
         self._committed = self._looked = time.monotonic()
         self._took = 0.0  # seconds that the last commit took
 
-    def run(self) -> str:
-        """Trains to the goal. Returns what the panda is then: finished, stopped or diverged.
+    def begin(self) -> None:
+        """Notes that this process trains the panda, and does what was asked while none did.
 
-        What is left of a request to stop from before is dropped: whoever starts a panda wants it to train.
+        What is left of a request to stop is dropped: whoever starts a panda wants it to train.
         """
         self.write("attempt", host=socket.gethostname())
         self._obey(Verb.STOP)
+
+    def run(self) -> str:
+        """Trains to the goal; `begin` comes first. Returns what the panda is then: finished, stopped or diverged."""
         stopped = False
         while not stopped and not self.chronicle.diverged and self.chronicle.epoch < self.chronicle.goal:
             stopped = self._train()
