@@ -10,19 +10,15 @@ from typing import Any
 
 import pytest
 
+from tests.pandas import EPOCHS, PLAN, chronicle_of, losses, setting, started, told, trained
 from tuner.engine.assignment import Assignment
 from tuner.engine.journal import Journal
 from tuner.engine.panda import line, making, requests
-from tuner.engine.panda.chronicle import Chronicle
 from tuner.engine.panda.requests import Request, Verb
-from tuner.engine.panda.session import Session
 from tuner.engine.storage import Storage
 from tuner.engine.sweep import Place
 from tuner.spec import from_mapping
-from tuner.trial import Row
 
-EPOCHS = 12
-Look = Callable[[Chronicle, Row], None]
 ROOT = Path(__file__).parent.parent
 
 
@@ -31,55 +27,9 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path, Storage(tmp_path / "storage"), "")
 
 
-def spec_of(digits: Path, **train: Any) -> dict[str, Any]:
-    """A spec with nothing left to search."""
-    fixed = {"optimizer": "momentum", "momentum": 0.9, "learning_rate": 0.3, "batch_size": 64, **train}
-    return {
-        "name": "bear",
-        "data": {"source": str(digits)},
-        "model": {"hidden_layers": 1, "hidden_units": 32},
-        "train": {"learning_rate_decay": {"schedule": "inverse_time", "rate": 0.1}, **fixed},
-        "stopping": {"none": {"max_epochs": EPOCHS}},
-    }
-
-
 @pytest.fixture
 def panda(place: Place, digits: Path) -> Storage:
-    return making.storage_of(place, making.start(from_mapping(spec_of(digits)), place, "po"))
-
-
-def told(panda: Storage, *plan: tuple[int, Request]) -> Look:
-    """Somebody who asks for each of `plan`, in order, as soon as its epoch was trained."""
-    left = list(plan)
-
-    def look(_: Chronicle, row: Row) -> None:
-        if left and row.epoch == left[0][0]:
-            requests.ask(panda, left.pop(0)[1])
-
-    return look
-
-
-def trained(panda: Storage, place: Place, look: Look = lambda _chronicle, _row: None) -> str:
-    """Trains the panda in this process, with every epoch stored; how that ends."""
-    session = Session(panda, place.snapshots, look, commit_seconds=0.0)
-    session.begin()
-    return session.run()
-
-
-def setting(**values: Any) -> Request:
-    return Request(Verb.SET, values)
-
-
-def chronicle_of(panda: Storage) -> Chronicle:
-    return Chronicle.of(entry for _, entry in Journal(panda).entries())
-
-
-PLAN = (
-    (2, setting(learning_rate=0.1)),
-    (4, setting(momentum=0.95, batch_size=32)),
-    (7, Request(Verb.REWIND, {"weight_decay": 0.001}, 5)),
-    (9, setting(learning_rate=0.03)),
-)
+    return started(place, digits, "po")
 
 
 def test_it_replays_to_the_last_bit(panda: Storage, place: Place) -> None:
@@ -97,7 +47,7 @@ def test_it_replays_to_the_last_bit(panda: Storage, place: Place) -> None:
 
 @pytest.fixture
 def plain(place: Place, digits: Path) -> Storage:
-    return making.storage_of(place, making.start(from_mapping(spec_of(digits)), place, "plain"))
+    return started(place, digits, "plain")
 
 
 def test_three_edits_a_rewind_and_two_kills_replay_to_the_same_loss(panda: Storage, place: Place) -> None:
@@ -159,5 +109,52 @@ def test_without_states_it_goes_on_all_the_same(plain: Storage, panda: Storage, 
     assert losses(plain) == losses(panda)
 
 
-def losses(panda: Storage) -> list[float]:
-    return [row.val_loss for row in chronicle_of(panda).rows]
+def test_one_that_diverges_can_be_rewound(panda: Storage, place: Place) -> None:
+    assert trained(panda, place, told(panda, (3, setting(learning_rate=1e30)))) == "diverged"
+    found = chronicle_of(panda)
+    assert found.diverged
+    with pytest.raises(ValueError, match=f"its loss was not finite at epoch {found.epoch}: rewind"):
+        found.entry_for(setting(learning_rate=0.1))
+    assert trained(panda, place) == "diverged"  # nothing has changed
+    requests.ask(panda, Request(Verb.REWIND, {"learning_rate": 0.1}, 3))
+    assert trained(panda, place) == "finished"
+    assert line.reproduce(Assignment(panda, place.snapshots), chronicle_of(panda)).bitwise
+
+
+def test_a_finished_one_is_trained_for_longer(panda: Storage, plain: Storage, place: Place) -> None:
+    for one in (panda, plain):
+        assert trained(one, place) == "finished"
+        requests.ask(one, setting(epochs=EPOCHS + 3))
+    requests.ask(plain, setting(learning_rate=0.05))
+    assert trained(panda, place) == trained(plain, place) == "finished"
+    assert len(losses(panda)) == len(losses(plain)) == EPOCHS + 3
+    assert losses(panda)[:EPOCHS] == losses(plain)[:EPOCHS]
+    assert losses(panda)[EPOCHS] != losses(plain)[EPOCHS]
+
+
+def test_a_learning_rate_that_is_set_is_that_of_the_next_epoch(panda: Storage, place: Place) -> None:
+    """Its decay counts from there: lr / (1 + 0.1 * epochs since)."""
+    assert trained(panda, place, told(panda, (4, setting(learning_rate=0.2)))) == "finished"
+    rates = [row.learning_rate for row in chronicle_of(panda).rows]
+    expected = [0.3 / (1 + 0.1 * epoch) for epoch in range(4)] + [0.2 / (1 + 0.1 * since) for since in range(8)]
+    assert rates == pytest.approx(expected)
+
+
+def test_what_cannot_be_is_refused_and_changes_nothing(panda: Storage, plain: Storage, place: Place) -> None:
+    plan = (2, Request(Verb.REWIND, {}, 9)), (4, setting(beta1=0.5)), (6, setting(epochs=2))
+    assert trained(panda, place, told(panda, *plan)) == trained(plain, place) == "finished"
+    assert losses(panda) == losses(plain)
+    refused = [entry["refused"] for _, entry in Journal(panda).entries() if entry["kind"] == "refused"]
+    assert refused == [
+        "rewind must go to an epoch from 0 to 2, the last one of this line, not to 9",
+        "beta1 has no effect here: it is active only where optimizer is adam, and here it is momentum",
+        "epochs must be a whole number of at least 6 (trained so far), got 2",
+    ]
+
+
+def test_what_is_searched_must_be_fixed(place: Place, digits: Path) -> None:
+    spec = from_mapping({"name": "bear", "data": {"source": str(digits)}, "train": {"optimizer": "adam"}})
+    with pytest.raises(ValueError, match="these are searched: learning_rate, hidden_units") as caught:
+        making.start(spec, place)
+    assert "--set train.learning_rate_decay.rate=" in str(caught.value)
+    assert place.storage.names(making.FOLDER) == []

@@ -1,11 +1,9 @@
-"""A panda: one model that is changed by hand while it trains."""
+"""Commands that train a panda, one model that is changed by hand meanwhile: start, resume, adopt, reproduce."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,29 +16,19 @@ from tuner.cli.app import (
     SpecPath,
     StorageUri,
     answer,
-    app,
     console,
     fail,
     place,
 )
+from tuner.cli.panda_looking import Name, chronicle_of, find_panda, panda
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from tuner.engine.panda.chronicle import Chronicle
-    from tuner.engine.panda.requests import Request
-    from tuner.engine.storage import Storage
     from tuner.engine.sweep import Place
     from tuner.trial import Row
 
-OBEYED_SECONDS = 60.0  # how long a command waits to see that it took effect
-panda = typer.Typer(no_args_is_help=True, help="Train one model and change it by hand while it trains.")
-app.add_typer(panda, name="panda")
-
-Name = Annotated[str, typer.Argument(help="A panda's id, its beginning, or its MLflow run id.", metavar="PANDA")]
-Settings = Annotated[
-    list[str], typer.Argument(help="Such as learning_rate=0.003 momentum=0.95, or epochs=50.", metavar="NAME=VALUE...")
-]
 Goal = Annotated[int | None, typer.Option("--epochs", help="The epoch to train to.", min=1)]
 Id = Annotated[str | None, typer.Option("--id", help="The panda's id. [default: name and time]")]
 
@@ -72,88 +60,19 @@ def resume(name: Name, *, epochs: Goal = None, storage: StorageUri = None, as_js
     from tuner.engine.panda.requests import Request, Verb
 
     where, out = place(storage), console(as_json)
-    found = _find(name, where)
+    found = find_panda(name, where)
     if epochs:
         request = Request(Verb.SET, {"epochs": epochs})
-        _chronicle(found, where).entry_for(request)
+        chronicle_of(found, where).entry_for(request)
         requests.ask(storage_of(where, found), request)
     _train(found, where, out, as_json)
-
-
-@panda.command(name="set")
-def set_(name: Name, settings: Settings, storage: StorageUri = None, as_json: Json = False) -> None:
-    """Change hyperparameters from the next epoch on. A learning rate that is set decays from there on."""
-    from tuner.engine.panda.requests import Request, Verb
-    from tuner.engine.panda.settings import assignments
-
-    _ask(name, Request(Verb.SET, assignments(settings)), storage, as_json)
-
-
-@panda.command()
-def rewind(
-    name: Name,
-    epoch: Annotated[int, typer.Option("--epoch", help="The epoch to go back to; 0 is the start.", min=0)],
-    settings: Annotated[
-        list[str] | None, typer.Argument(help="What to change there.", metavar="[NAME=VALUE...]")
-    ] = None,
-    storage: StorageUri = None,
-    as_json: Json = False,
-) -> None:
-    """Go back to the weights, optimizer and hyperparameters after an earlier epoch, and on from there."""
-    from tuner.engine.panda.requests import Request, Verb
-    from tuner.engine.panda.settings import assignments
-
-    _ask(name, Request(Verb.REWIND, assignments(settings or ()), epoch), storage, as_json)
-
-
-@panda.command()
-def stop(name: Name, storage: StorageUri = None, as_json: Json = False) -> None:
-    """Stop training after this epoch; `resume` goes on."""
-    from tuner.engine.panda.requests import Request, Verb
-
-    _ask(name, Request(Verb.STOP), storage, as_json)
-
-
-@panda.command()
-def show(name: Name, storage: StorageUri = None, as_json: Json = False) -> None:
-    """Show where a panda stands, and what was changed when."""
-    from tuner.engine import status
-    from tuner.engine.panda import account
-    from tuner.engine.panda.making import storage_of
-
-    where, out = place(storage), console(as_json)
-    name = _find(name, where)
-    found, seen = _chronicle(name, where), status.read(storage_of(where, name))
-    standing = seen.status if seen else found.status
-    out.print(account.summary(name, found.schedule, found.best(), found.epoch, found.trained), highlight=False)
-    out.print(f"{standing}; to train to epoch {found.goal}", highlight=False)
-    if as_json:
-        facts: dict[str, Any] = {"panda": name, "status": standing, "epoch": found.epoch, "trained": found.trained}
-        answer({**facts, "goal": found.goal, "schedule": found.schedule.to_json()})
-
-
-@panda.command(name="list")
-def list_(storage: StorageUri = None, as_json: Json = False) -> None:
-    """List the pandas there are."""
-    from tuner.engine import status
-    from tuner.engine.panda.making import FOLDER, storage_of
-
-    where, out = place(storage), console(as_json)
-    rows = []
-    for name in where.storage.names(FOLDER):
-        seen = status.read(storage_of(where, name))
-        if seen:
-            rows.append({"panda": name, "status": seen.status, "epoch": seen.epochs, "goal": seen.epochs_expected})
-            out.print(f"{name}  {seen.status}  epoch {seen.epochs} of {seen.epochs_expected}", highlight=False)
-    if as_json:
-        answer({"pandas": rows})
 
 
 @panda.command()
 def reproduce(name: Name, storage: StorageUri = None, as_json: Json = False) -> None:
     """Replay a panda's schedule from its first weights, and compare the curve with the one it had."""
     where, out = place(storage), console(as_json)
-    replayed(_find(name, where), where, out, as_json)
+    replayed(find_panda(name, where), where, out, as_json)
 
 
 @panda.command()
@@ -182,7 +101,7 @@ def replayed(name: str, where: Place, out: Console, as_json: bool) -> None:
     from tuner.engine.panda import line
     from tuner.engine.panda.making import storage_of
 
-    found = _chronicle(name, where)
+    found = chronicle_of(name, where)
     archive.fetch(found.created["snapshot"]["digest"], where.storage, where.snapshots)
     out.print(f"replaying {found.epoch} epochs and {len(found.schedule.changes)} changes of {name}", highlight=False)
     result = line.reproduce(Assignment(storage_of(where, name), where.snapshots), found)
@@ -211,7 +130,12 @@ def _train(name: str, where: Place, out: Console, as_json: bool) -> None:
         out.print(outcome.result["summary_markdown"], highlight=False)
     out.print(f"{outcome.ended} at epoch {outcome.epoch}" + _unsent(outcome.published.error), highlight=False)
     if as_json:
-        shown = {"panda": name, "status": outcome.ended, "epoch": outcome.epoch, **(outcome.result or {})}
+        shown: dict[str, Any] = {
+            "panda": name,
+            "status": outcome.ended,
+            "epoch": outcome.epoch,
+            **(outcome.result or {}),
+        }
         answer({**shown, "run_id": outcome.published.parent_run_id, "model_uri": outcome.published.model_uri})
     if outcome.ended == "stopped":
         fail(f"stopped; nothing is lost: caviar panda resume {name}", INTERRUPTED)
@@ -227,59 +151,3 @@ def _line(found: Chronicle, row: Row, out: Console) -> None:
 
 def _unsent(error: str | None) -> str:
     return f"; MLflow has not got everything yet: {error}" if error else ""
-
-
-def _ask(name: str, request: Request, storage: str | None, as_json: bool) -> None:
-    """Asks the panda, if it can be done as things are, and waits until it is, if somebody trains it."""
-    from tuner.engine import status
-    from tuner.engine.journal import Journal
-    from tuner.engine.panda import requests
-    from tuner.engine.panda.execution import answer as answered
-    from tuner.engine.panda.making import storage_of
-    from tuner.engine.panda.requests import Verb
-
-    where, out = place(storage), console(as_json)
-    name = _find(name, where)
-    found: Storage = storage_of(where, name)
-    seen, stopping = status.read(found), request.verb is Verb.STOP
-    running = bool(seen and seen.status in status.ACTIVE)
-    if stopping and not running:
-        raise ValueError(f"panda {name} is not being trained: there is nothing to stop")
-    if not stopping:
-        _chronicle(name, where).entry_for(request)
-    last = max((number for number, _ in Journal(found).entries()), default=0)
-    asked = requests.ask(found, request)
-    if not running:
-        out.print(f"{request}: takes effect with caviar panda resume {name}", highlight=False)
-    entry = answered(found, asked, last, OBEYED_SECONDS) if running and not stopping else None
-    if entry and "refused" in entry:
-        raise ValueError(entry["refused"])
-    if entry:
-        out.print(f"{request}: in effect after epoch {entry.get('epoch', _chronicle(name, where).epoch)}")
-    elif running:
-        out.print(f"{request}: asked; it takes effect at the end of this epoch", highlight=False)
-    if as_json:
-        answer({"panda": name, "asked": str(request), "obeyed": bool(entry), "entry": json.loads(json.dumps(entry))})
-
-
-def _chronicle(name: str, where: Place) -> Chronicle:
-    from tuner.engine.panda.execution import load
-
-    return load(where, name)
-
-
-def _find(text: str, where: Place) -> str:
-    """The panda of this id, or the only one whose id begins so, or that of an MLflow run. ValueError if there is none."""
-    from tuner.engine.panda.making import FOLDER, storage_of
-    from tuner.engine.publisher import published
-
-    names = where.storage.names(FOLDER)
-    same = [name for name in names if text == name] or [name for name in names if text and name.startswith(text)]
-    same = same or [name for name in names if text and published(storage_of(where, name)).parent_run_id == text]
-    if len(same) == 1:
-        return same[0]
-    if Path(text).is_file():
-        raise ValueError(f"{text} is a spec: `caviar panda start {text}` begins one, `caviar panda list` shows all")
-    if same:
-        raise ValueError(f"panda {text!r} could be any of {len(same)}, such as {same[-1]}: write more of its id")
-    raise ValueError(f"no panda {text!r} in {where.storage.uri}: `caviar panda list` shows those there are")

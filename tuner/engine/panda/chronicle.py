@@ -108,9 +108,7 @@ class Chronicle:
     def _require_epoch(self, epoch: int | None) -> None:
         last = self.epoch - self.diverged
         if epoch is None or not 0 <= epoch <= last:
-            raise ValueError(
-                f"rewind goes to an epoch from 0 to {last}, the last one trained on this line, not {epoch}"
-            )
+            raise ValueError(f"rewind must go to an epoch from 0 to {last}, the last one of this line, not to {epoch}")
 
     def _evaluate(self, entry: Entry) -> None:
         rows = rows_from_json(entry["rows"])

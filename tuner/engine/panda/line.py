@@ -28,7 +28,7 @@ def advance(slots: Slots, schedule: Schedule, given: Assignment, to_epoch: int) 
         for (evaluation,) in train(
             slots, arrays, order_seed=given.order_seed, to_epoch=until, epoch_rows=given.epoch_rows
         ):
-            yield _row(evaluation)
+            yield row_of(evaluation)
 
 
 def at(given: Assignment, schedule: Schedule, epoch: int) -> Slots:
@@ -57,6 +57,7 @@ def reproduce(given: Assignment, chronicle: Chronicle) -> Comparison:
     return compare(trial, [replace(row, trial=LABEL) for row in chronicle.rows], rows)
 
 
-def _row(one: Evaluation) -> Row:
+def row_of(one: Evaluation) -> Row:
+    """The evaluation as the journal has it."""
     figures = (one.train_loss, one.val_loss, one.val_accuracy, one.learning_rate)
-    return Row(LABEL, one.epoch, *figures, time.time())
+    return Row(one.label, one.epoch, *figures, time.time())

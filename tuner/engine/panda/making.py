@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import time
@@ -48,7 +49,7 @@ def fixed(spec: Spec) -> dict[str, Value]:
     space = spec.space()
     if not space.axes:
         return space.decode(())
-    named = [f"  --set {_key(spec, axis.name)}={axis.domain.from_unit(0.5)}" for axis in space.axes]
+    named = [f"  --set {_key(spec, axis.name)}={_short(axis.domain.from_unit(0.5))}" for axis in space.axes]
     raise ValueError(
         "a panda trains one model, so every hyperparameter must have one value, and these are searched: "
         f"{', '.join(axis.name for axis in space.axes)}. Write a value into the spec, or fix them, for example with\n"
@@ -86,7 +87,7 @@ def adopt(sweep_id: str, trial_id: str, place: Place, panda: str | None = None, 
     trial, rows = ledger.trials[trial_id], ledger.rows[trial_id]
     if trial.stage is Stage.REFIT:
         raise ValueError(f"{trial_id} was trained on the validation rows, too: adopt {trial.source}, which it repeats")
-    if ledger.loss_of(rows[-1]) != ledger.loss_of(rows[-1]):
+    if not math.isfinite(rows[-1].val_loss):
         raise ValueError(f"{trial_id} diverged at epoch {rows[-1].epoch}: there is nothing to go on with")
     if epochs is not None and epochs < rows[-1].epoch:
         raise ValueError(f"--epochs must be at least {rows[-1].epoch}, which {trial_id} has already, not {epochs}")
@@ -135,6 +136,10 @@ def _create(storage: Storage, panda: str, about: Entry, begin: Start) -> None:
     made |= {key: about[key] for key in ("name", "spec", "spec_yaml", "snapshot")}
     storage.write("spec.yaml", about["spec_yaml"].encode())
     Journal(storage).append({**made, "panda": begin.to_json()})
+
+
+def _short(value: Value) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _free(panda: str, place: Place) -> tuple[str, Storage]:

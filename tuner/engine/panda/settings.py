@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from tuner.search.space import OneOf
 from tuner.spec.axes import CONDITIONS, rule_of
 from tuner.spec.problems import nearest, shown
-from tuner.spec.reading import read
+from tuner.spec.reading import ReadingError, read
 from tuner.trial import Value
 
 CHANGEABLE = (
@@ -27,13 +27,21 @@ def assignments(texts: Iterable[str]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for part in " ".join(texts).replace(",", " ").split():
         name, equals, text = part.partition("=")
-        value = read(text).data if text else None
+        value = _value(text)
         if not name or not equals or not isinstance(value, Value):
             raise ValueError(f"a setting must be NAME=VALUE, such as learning_rate=0.003, not {part[:60]!r}")
         if name in found:
             raise ValueError(f"{name} is given twice: give it once")
         found[name] = value
     return found
+
+
+def _value(text: str) -> object:
+    """What the text is in a spec; None for what is nothing there."""
+    try:
+        return read(text).data if text else None
+    except ReadingError:
+        return None
 
 
 def checked(values: Mapping[str, Value], params: Mapping[str, Value], rows: int) -> dict[str, Value]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection
+from itertools import pairwise
 
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -59,9 +60,9 @@ def kept(epochs: Collection[int], newest: int, pinned: Collection[int]) -> set[i
     """
     ordered = sorted(epoch for epoch in epochs if 0 < epoch <= newest)
     chosen = [0]  # the first weights are always at hand
-    for here, following in zip(ordered, [*ordered[1:], math.inf], strict=True):
+    for here, following in pairwise([*ordered, math.inf]):
         if following - chosen[-1] > (newest - here) // SHARE or here in pinned:
-            chosen.append(here)
+            chosen.append(int(here))
     return set(chosen[1:])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 
-from tuner.engine.journal import Entry, Journal
+from tuner.engine.journal import Entry, Journal, rows_from_json
 from tuner.engine.panda import account
 from tuner.engine.panda.chronicle import Chronicle
 from tuner.engine.storage import Storage
@@ -21,7 +21,7 @@ ANSWER = "caviar.answer"
 
 
 class PandaProjection:
-    """Applies journal entries in order; to who sends, it is as a sweep's projection whose only run is the parent."""
+    """Applies journal entries in order; to who sends, it is as a sweep's projection: the panda is the parent."""
 
     def __init__(self) -> None:
         self.cursor = 0
@@ -66,10 +66,11 @@ class PandaProjection:
 
     def settle(self, sent: Iterable[str]) -> None:
         """Notes that all so far was sent to the runs named."""
-        if PARENT in sent and PARENT in self.runs:
-            self.runs[PARENT].settle()
-            self.dirty.pop(PARENT, None)
-            self.result = None
+        for name in sent:
+            if name in self.runs:
+                self.runs[name].settle()
+                self.dirty.pop(name, None)
+                self.result = None if name == PARENT else self.result
 
     def abandon(self, time: float) -> None:
         """Whoever trained it is gone without a word."""
@@ -137,6 +138,21 @@ class PandaProjection:
         said = ": ".join(part for part in (back, account.listed(entry["values"]), entry.get("reason")) if part)
         self._run.tag({f"caviar.change.{self._changes:03d}": said})
         self._answer(entry, f"in effect from epoch {found.epoch + 1} on")
+        for one in (entry.get("facts") or {}).get("continuations", ()):
+            self._add(f"f{self._changes:03d}-{one['name']}", one, entry)
+
+    def _add(self, name: str, tried: Entry, entry: Entry) -> None:
+        """A run below the panda's for a continuation that a fan-out tried; its steps are the line's epochs."""
+        tags = {"caviar.panda": str(self.created["sweep"]), "caviar.uid": str(self.created["uid"])}
+        chosen = tried["name"] == entry["facts"]["adopted"]
+        tags |= {"caviar.trial": name, "caviar.state": "adopted" if chosen else "finished"}
+        params = {key: str(value) for key, value in tried["values"].items()}
+        run = Run(name, entry["time"], tags, params, "FINISHED", entry["time"])
+        for row in rows_from_json(tried["rows"]):
+            values = {"train_loss": row.train_loss, "val_loss": row.val_loss, "val_accuracy": row.val_accuracy}
+            run.measure({**values, "learning_rate": row.learning_rate}, row.time, row.epoch)
+        self.runs[name] = run
+        self.dirty[name] = None
 
     def _answer(self, entry: Entry, said: str) -> None:
         self._run.tag({ANSWER: f"{entry.get('asked', '')}: {said}"})
