@@ -127,6 +127,7 @@ def test_a_finished_one_is_trained_for_longer(panda: Storage, plain: Storage, pl
         requests.ask(one, setting(epochs=EPOCHS + 3))
     requests.ask(plain, setting(learning_rate=0.05))
     assert trained(panda, place) == trained(plain, place) == "finished"
+    assert chronicle_of(panda).entry_for(Request(Verb.REWIND, {"epochs": 5}, 3))["epochs"] == 5
     assert len(losses(panda)) == len(losses(plain)) == EPOCHS + 3
     assert losses(panda)[:EPOCHS] == losses(plain)[:EPOCHS]
     assert losses(panda)[EPOCHS] != losses(plain)[EPOCHS]
@@ -158,3 +159,9 @@ def test_what_is_searched_must_be_fixed(place: Place, digits: Path) -> None:
         making.start(spec, place)
     assert "--set train.learning_rate_decay.rate=" in str(caught.value)
     assert place.storage.names(making.FOLDER) == []
+
+
+def test_what_is_asked_in_the_last_epoch_is_done(panda: Storage, place: Place) -> None:
+    plan = told(panda, (EPOCHS, setting(epochs=EPOCHS + 2)), (EPOCHS + 2, Request(Verb.REWIND, {}, EPOCHS)))
+    assert trained(panda, place, plan) == "finished"
+    assert (chronicle_of(panda).epoch, chronicle_of(panda).trained) == (EPOCHS + 2, EPOCHS + 4)

@@ -63,12 +63,11 @@ def chronicle_of(name: str, where: Place) -> Chronicle:
 
 def find_panda(text: str, where: Place) -> str:
     """The panda of this id, the only one whose id begins so, or that of an MLflow run. ValueError if there is none."""
-    from tuner.engine.panda.making import FOLDER, storage_of
-    from tuner.engine.publisher import published
+    from tuner.engine.panda.making import FOLDER
 
-    names = where.storage.names(FOLDER)
-    same = [name for name in names if text == name] or [name for name in names if text and name.startswith(text)]
-    same = same or [name for name in names if text and published(storage_of(where, name)).parent_run_id == text]
+    if exact := named(text, where):
+        return exact
+    same = [name for name in where.storage.names(FOLDER) if text and name.startswith(text)]
     if len(same) == 1:
         return same[0]
     if Path(text).is_file():
@@ -76,3 +75,13 @@ def find_panda(text: str, where: Place) -> str:
     if same:
         raise ValueError(f"panda {text!r} could be any of {len(same)}, such as {same[-1]}: write more of its id")
     raise ValueError(f"no panda {text!r} in {where.storage.uri}: `caviar panda list` shows those there are")
+
+
+def named(text: str, where: Place) -> str | None:
+    """The panda that has exactly this id, or is shown by exactly this MLflow run; None if there is none."""
+    from tuner.engine.panda.making import FOLDER, storage_of
+    from tuner.engine.publisher import published
+
+    names = where.storage.names(FOLDER)
+    shown = (name for name in names if text and published(storage_of(where, name)).parent_run_id == text)
+    return text if text in names else next(shown, None)

@@ -91,9 +91,11 @@ class Chronicle:
     def entry_for(self, request: Request) -> Entry:
         """What obeying `request` now writes into the journal. ValueError, with a full sentence, if it cannot be."""
         values = dict(request.values)
-        longer = {"epochs": epochs_of(values.pop(EPOCHS), self.epoch)} if EPOCHS in values else {}
         if request.verb is Verb.REWIND:
             self._require_epoch(request.epoch)
+        trained = self.epoch if request.epoch is None else request.epoch
+        longer = {"epochs": epochs_of(values.pop(EPOCHS), trained)} if EPOCHS in values else {}
+        if request.verb is Verb.REWIND:
             return {"kind": "rewound", "epoch": request.epoch, **self._said(request, values), **longer}
         if self.diverged and values:
             raise ValueError(f"its loss was not finite at epoch {self.epoch}: rewind to an epoch before it")

@@ -1,13 +1,16 @@
 """Many continuations of a panda from one epoch, trained side by side, and what to ask it for the best of them.
 
-They are slots of one tensor program, as the trials of a pack are: their numbers are those that the panda itself will
-have under the same settings, so adopting one is a rewind that sets its values, and its curve is known beforehand.
+They are slots of tensor programs, as the trials of a pack are, in as many threads as this machine has cores: their
+numbers are those that the panda itself will have under the same settings, so adopting one is a rewind that sets its
+values, and its curve is known beforehand.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,15 +39,18 @@ class Continuation:
 def continued(
     given: Assignment, found: Chronicle, epoch: int, to_epoch: int, tried: Sequence[Mapping[str, Value]]
 ) -> list[Continuation]:
-    """Trains a continuation for each of `tried` from `epoch` to `to_epoch`; those of one batch size side by side."""
+    """Trains a continuation for each of `tried` from `epoch` to `to_epoch`, those of one batch size side by side."""
     made = [Continuation(f"c{number:03d}", values) for number, values in enumerate(tried)]
     base, schedule = line.at(given, found.schedule, epoch), found.schedule.cut(epoch)
     groups: dict[object, list[tuple[Continuation, Config]]] = {}
     for one in made:
         config = Config.of(schedule.changed(epoch, one.values).at(epoch), schedule.seed)
         groups.setdefault(config.shape(), []).append((one, config))
-    for group in groups.values():
-        _train([one for one, _ in group], _copies(base, group), given, to_epoch)
+    cores = len(os.sched_getaffinity(0))
+    parts = [group[at::cores] for group in groups.values() for at in range(min(cores, len(group)))]
+    with ThreadPoolExecutor(cores) as threads:  # torch lets go of Python while it computes
+        for done in [threads.submit(_train, part, _copies(base, part), given, to_epoch) for part in parts]:
+            done.result()
     return made
 
 
@@ -90,8 +96,8 @@ def _copies(base: Slots, group: Sequence[tuple[Continuation, Config]]) -> Slots:
     return Slots.join(parts)
 
 
-def _train(group: Sequence[Continuation], slots: Slots, given: Assignment, to_epoch: int) -> None:
-    by_name = {one.name: one for one in group}
+def _train(group: Sequence[tuple[Continuation, Config]], slots: Slots, given: Assignment, to_epoch: int) -> None:
+    by_name = {one.name: one for one, _ in group}
     arrays = given.arrays(Stage.SEARCH)
     for evaluations in train(
         slots, arrays, order_seed=given.order_seed, to_epoch=to_epoch, epoch_rows=given.epoch_rows

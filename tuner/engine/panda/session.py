@@ -54,10 +54,14 @@ class Session:
 
     def run(self) -> str:
         """Trains to the goal; `begin` comes first. Returns what the panda is then: finished, stopped or diverged."""
-        stopped = False
-        while not stopped and not self.chronicle.diverged and self.chronicle.epoch < self.chronicle.goal:
+        stopped, found = False, self.chronicle
+        while not stopped and not found.diverged:
+            if found.epoch >= found.goal:
+                self._obey(Verb.STOP)  # what came in during the last epoch: it may go on, but it has no need to stop
+                if found.epoch >= found.goal:
+                    break
             stopped = self._train()
-        if self.chronicle.diverged:
+        if found.diverged:
             return "diverged"
         return "stopped" if stopped else "finished"
 
