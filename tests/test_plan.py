@@ -23,7 +23,7 @@ from tuner.engine import build, timing
 from tuner.engine.advice import Budget, advise, fit, largest, least_search
 from tuner.engine.pace import TOGETHER, Pace, Sizes, Timing, model_bytes, state_bytes
 from tuner.engine.packing import CostModel
-from tuner.engine.plan import REHEARSED, Estimate, Surroundings, estimate
+from tuner.engine.plan import REHEARSED, Estimate, Planner, Surroundings
 from tuner.engine.probes import probes
 from tuner.engine.rehearsal import Rehearsal, rehearse
 from tuner.search import samplers, stopping
@@ -161,7 +161,7 @@ def test_samplers_that_learn_are_rehearsed_too(sampler: str) -> None:
 
 
 def estimated(trials: int, around: Surroundings = AROUND, rule: str = "asha") -> Estimate:
-    return estimate(lambda number: make_ledger(number, rule), trials, pace(), around)
+    return Planner(lambda number: make_ledger(number, rule), pace(), around).estimate(trials)
 
 
 def test_an_estimate_adds_up() -> None:
@@ -313,20 +313,29 @@ def test_plan_tells_what_a_sweep_takes_and_makes_none(home: Home, spec: Path) ->
 
 @pytest.mark.ray
 def test_over_budget_ends_with_4_and_the_largest_that_fits(home: Home, spec: Path) -> None:
-    done = home.caviar("plan", str(spec), "--json", "--set", "search.trials=5000", "--hours", "0.01", code=4)
-    budget = json.loads(done.stdout)["budget"]
-    assert not budget["fits"]
-    assert 0 < budget["largest"] < 5000
-    assert f"--set search.trials={budget['largest']}" in done.stderr.splitlines()[-1]
-    again = home.answer("plan", str(spec), "--set", f"search.trials={budget['largest'] // 2}", "--hours", "0.01")
-    assert again["budget"]["fits"]
+    done = home.caviar("plan", str(spec), "--json", "--set", "search.trials=1000000", "--hours", "0.05", code=4)
+    plan = json.loads(done.stdout)
+    assert plan["trials"] == 1_000_000
+    assert not plan["budget"]["fits"]
+    assert 0 < plan["budget"]["largest"] < 1_000_000
+    last = done.stderr.splitlines()[-1]
+    assert last == plan["budget"]["reason"]
+    assert f"--set search.trials={plan['budget']['largest']}" in last
 
 
-@pytest.mark.ray
-def test_the_budget_of_the_spec_is_for_the_search(home: Home, spec: Path) -> None:
-    done = home.caviar("plan", str(spec), "--set", "budget.hours=0.0001", code=4)
-    assert "the search of 18 trials takes about" in done.stderr
-    assert "one trial alone takes" in done.stderr
+@pytest.mark.parametrize(("hours", "what", "limit"), [(2.0, "all", 7200.0), (None, "the search", 1800.0)])
+def test_hours_are_for_all_and_the_budget_of_the_spec_for_the_search(
+    hours: float | None, what: str, limit: float
+) -> None:
+    from tuner.cli.plan import _budget
+
+    planner = Planner(make_ledger, pace(), AROUND)
+    spec = from_mapping({"name": "d", "data": {"source": "x.csv", "target": "y"}, "budget": {"hours": 0.5}})
+    found = _budget(spec, hours, planner)
+    assert found
+    assert (found.what, found.limit) == (what, limit)
+    estimate = planner.estimate(20)
+    assert found.seconds_of(20) == (estimate.whole if hours else estimate.search).expected
 
 
 def test_ledgers_for_any_number_of_trials(tmp_path: Path, digits: Path) -> None:

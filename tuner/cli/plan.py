@@ -14,10 +14,8 @@ from tuner.cli.app import FAILED, REFUSED, Json, Sets, SpecPath, StorageUri, ans
 from tuner.cli.check import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tuner.engine.advice import Advice, Budget, Fit
-    from tuner.engine.plan import Estimate
+    from tuner.engine.plan import Estimate, Planner
     from tuner.engine.planning import Survey
     from tuner.spec import Spec
 
@@ -45,7 +43,7 @@ def plan(
     from tuner.engine import build, planning
     from tuner.engine.advice import fit
     from tuner.engine.history import CannotTrainError
-    from tuner.engine.plan import estimate
+    from tuner.engine.plan import Planner
     from tuner.review.plan import describe_plan
     from tuner.spec import load
 
@@ -57,13 +55,9 @@ def plan(
             found = planning.survey(loaded, snapshot, where, time.monotonic() - began)
     except CannotTrainError as error:
         fail(str(error), FAILED)
-    ledger_of = planning.ledgers(loaded, snapshot)
-
-    def of(trials: int) -> Estimate:
-        return estimate(ledger_of, trials, found.pace, found.around)
-
-    expected = of(loaded.search.trials)
-    budget = _budget(loaded, hours, of)
+    planner = Planner(planning.ledgers(loaded, snapshot), found.pace, found.around)
+    expected = planner.estimate(loaded.search.trials)
+    budget = _budget(loaded, hours, planner)
     fitting = fit(budget, expected.trials) if budget else None
     told = _told(loaded, found, expected, fitting)
     told |= asdict(_advice(loaded, found, expected, budget.limit if budget else None))
@@ -74,14 +68,14 @@ def plan(
         fail(fitting.reason, REFUSED)
 
 
-def _budget(spec: Spec, hours: float | None, of: Callable[[int], Estimate]) -> Budget | None:
+def _budget(spec: Spec, hours: float | None, planner: Planner) -> Budget | None:
     """What there is: --hours for all of it, else the spec's for the search."""
     from tuner.engine.advice import Budget
 
     if hours is not None:
-        return Budget(hours * 3600, "all", lambda trials: of(trials).whole.expected)
+        return Budget(hours * 3600, "all", lambda trials: planner.estimate(trials).whole.expected)
     if spec.budget.hours is not None:
-        return Budget(spec.budget.hours * 3600, "the search", lambda trials: of(trials).search.expected)
+        return Budget(spec.budget.hours * 3600, "the search", lambda trials: planner.estimate(trials).search.expected)
     return None
 
 
@@ -108,7 +102,8 @@ def _told(spec: Spec, found: Survey, expected: Estimate, fitting: Fit | None) ->
         "contested": found.contested,
         **asdict(expected),
         "rungs": [{"epochs": epochs, "trials": trials} for epochs, trials in expected.rungs],
+        "memory_free": found.free,
         "disk": expected.disk,
-        "start": found.around.start,
+        "start": dict(found.start),
         "budget": asdict(fitting) if fitting else None,
     }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from tuner.engine.ledger import Ledger
-from tuner.engine.pace import Pace, model_bytes, state_bytes
+from tuner.engine.pace import Pace, Sizes, model_bytes, state_bytes
 from tuner.engine.rehearsal import Rehearsal, rehearse
+from tuner.trial import Value
 
 REHEARSED = 2000  # trials; what more of them take is told from these
 CHANCES = 5  # rehearsals with different losses, fewer of many trials: those differ less
@@ -79,52 +80,67 @@ class Estimate:
         return self.states + self.journal + self.snapshot + self.model
 
 
-def estimate(ledger_of: Callable[[int], Ledger], trials: int, pace: Pace, around: Surroundings) -> Estimate:
-    """The estimate for `trials` trials; `ledger_of` makes an empty ledger for so many.
+class Planner:
+    """Makes estimates. `ledger_of` makes an empty ledger of the sweep, for any number of trials."""
 
-    The sweep is rehearsed with several made-up outcomes. What takes the median time is told; the others widen the
-    range, as do differences between rounds of timing.
-    """
-    shown = min(trials, REHEARSED)
-    many = trials / shown
-    rehearsals = [_rehearsed(ledger_of(shown), pace, around, chance) for chance in range(_chances(shown))]
-    middle = sorted(rehearsals, key=lambda one: one.whole)[len(rehearsals) // 2]
-    rungs = ledger_of(shown).rule.rungs
-    searched = round(middle.searched * many)  # a grid has an end
-    beside = around.start + around.trial * searched
-    dearest = max(pace.timed, key=lambda params: state_bytes(params, pace.sizes))
-    worker = around.worker_bytes + 2 * max(middle.largest, state_bytes(dearest, pace.sizes))  # trained, and written
-    epochs = middle.epochs + (many - 1) * middle.search_epochs
-    requests = round((middle.sent + BORN_AND_ENDED * middle.trials) * many) + AROUND_REQUESTS
-    unsent = requests * around.request - middle.whole * many
-    end = around.end + min(max(unsent, 0.0), around.patience)
-    return Estimate(
-        trials=searched,
-        rungs=tuple((at, round(middle.reached[rung] * many)) for rung, at in enumerate(rungs)),
-        epochs=round(epochs),
-        search_epochs=round(middle.search_epochs * many),
-        search=_span([one.search * many for one in rehearsals], pace, beside),
-        whole=_span([one.whole + (many - 1) * one.search for one in rehearsals], pace, beside + end),
-        packs=round(middle.packs * many),
-        worker_memory=worker,
-        memory=None if around.other_bytes is None else around.other_bytes + around.workers * worker + pace.sizes.stored,
-        states=round(middle.stored * many),
-        journal=round(epochs * ROW_BYTES + middle.handed * many * HANDED_BYTES),
-        snapshot=pace.sizes.stored,
-        model=model_bytes(dearest, pace.sizes),
-        requests=requests,
-    )
+    def __init__(self, ledger_of: Callable[[int], Ledger], pace: Pace, around: Surroundings) -> None:
+        self._ledger_of, self._pace, self._around = ledger_of, pace, around
+        self._rehearsed: dict[int, list[Rehearsal]] = {}
 
+    def estimate(self, trials: int) -> Estimate:
+        """What `trials` trials would take.
 
-def _rehearsed(ledger: Ledger, pace: Pace, around: Surroundings, chance: int) -> Rehearsal:
-    return rehearse(
-        ledger,
-        pace.pack,
-        lambda params: state_bytes(params, pace.sizes),
-        workers=around.workers,
-        pack_seconds=around.pack,
-        chance=chance,
-    )
+        The sweep is rehearsed with several made-up outcomes. What takes the median time is told; the others widen the
+        range, as do differences between rounds of timing.
+        """
+        pace, around, shown = self._pace, self._around, min(trials, REHEARSED)
+        many, rehearsals = trials / shown, self._rehearsals(shown)
+        middle = sorted(rehearsals, key=lambda one: one.whole)[len(rehearsals) // 2]
+        searched = round(middle.searched * many)  # a grid has an end
+        epochs = middle.epochs + (many - 1) * middle.search_epochs
+        requests = round((middle.sent + BORN_AND_ENDED * middle.trials) * many) + AROUND_REQUESTS
+        unsent = requests * around.request - middle.whole * many
+        beside = around.start + around.trial * searched
+        end = around.end + min(max(unsent, 0.0), around.patience)
+        worker = around.worker_bytes + 2 * max(middle.largest, self._dearest(state_bytes))  # trained, and written
+        others = around.other_bytes
+        return Estimate(
+            trials=searched,
+            rungs=tuple(
+                (at, round(middle.reached[rung] * many)) for rung, at in enumerate(self._ledger_of(1).rule.rungs)
+            ),
+            epochs=round(epochs),
+            search_epochs=round(middle.search_epochs * many),
+            search=_span([one.search * many for one in rehearsals], pace, beside),
+            whole=_span([one.whole + (many - 1) * one.search for one in rehearsals], pace, beside + end),
+            packs=round(middle.packs * many),
+            worker_memory=worker,
+            memory=None if others is None else others + around.workers * worker + pace.sizes.stored,
+            states=round(middle.stored * many),
+            journal=round(epochs * ROW_BYTES + middle.handed * many * HANDED_BYTES),
+            snapshot=pace.sizes.stored,
+            model=self._dearest(model_bytes),
+            requests=requests,
+        )
+
+    def _rehearsals(self, trials: int) -> list[Rehearsal]:
+        if trials not in self._rehearsed:
+            self._rehearsed[trials] = [
+                rehearse(
+                    self._ledger_of(trials),
+                    self._pace.pack,
+                    lambda params: state_bytes(params, self._pace.sizes),
+                    workers=self._around.workers,
+                    pack_seconds=self._around.pack,
+                    chance=chance,
+                )
+                for chance in range(_chances(trials))
+            ]
+        return self._rehearsed[trials]
+
+    def _dearest(self, size: Callable[[Mapping[str, Value], Sizes], int]) -> int:
+        """The largest size of a trial among those that were timed, which have the largest that the space holds."""
+        return max(size(params, self._pace.sizes) for params in self._pace.timed)
 
 
 def _span(trained: Sequence[float], pace: Pace, beside: float) -> Span:

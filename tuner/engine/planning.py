@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from tuner.data.snapshot import Snapshot
     from tuner.engine.probing import Probed
 
-# What is the same in every sweep, measured on 2 cores (AMD EPYC) in sweeps of the digits, from their journals:
+# What is the same in every sweep, from the journals of sweeps of the digits on 2 cores (AMD EPYC). The first two are
+# multiplied by what Ray's start takes here, as a part of RAY_SECONDS: both wait for the same processes.
+RAY_SECONDS = 5.3  # importing and starting it there; a cluster that is joined is up already
 TUNE_SECONDS = 1.0  # from the first pack that is handed out to the first step, beside the start of a worker
+END_SECONDS = 2.5  # the result, importances, the model in MLflow, and the end of Ray and of the publisher meanwhile
 PACK_SECONDS = 0.1  # what Ray Tune takes for a pack, and the worker for its files
 OBJECTS = 4  # that are written and read for a pack, in storage
 TRIAL_CPU_SECONDS = 0.007  # of the driver and of MLflow's publisher, who take the cores from the workers
-END_SECONDS = 3.0  # the result, importances, the model in MLflow, and the end of Ray and of the publisher meanwhile
 REQUEST_SECONDS = 0.01  # a server of MLflow answers one
 PUBLISHER_BYTES = 230 * 2**20  # of memory, once it has imported mlflow
 INTERPRETER_SECONDS = 0.15  # until a command's first line
@@ -40,11 +42,19 @@ INTERPRETER_SECONDS = 0.15  # until a command's first line
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What was found out: how fast training is, what is around it, and a usual trial (in the middle of those timed)."""
+    """What was found out: how fast training is, what is around it, and a usual trial (in the middle of those timed).
+
+    `start` has the seconds of each part of a sweep's start: data, Ray, workers.
+
+    `free` is this machine's free memory in bytes, None where the workers are elsewhere; `contested` says that the
+    cluster has other sweeps.
+    """
 
     pace: Pace
     around: Surroundings
     usual: Mapping[str, Value]
+    start: Mapping[str, float]
+    free: int | None
     contested: bool
 
 
@@ -60,6 +70,7 @@ def survey(spec: Spec, snapshot: Snapshot, place: Place, preparing: float) -> Su
     from tuner.engine.connect import ray_cluster
 
     own = not os.environ.get("RAY_ADDRESS")
+    free = psutil.virtual_memory().available if own else None
     with ray_cluster(place.home):
         connecting = time.monotonic() - began
         found = probing.probe(
@@ -71,9 +82,16 @@ def survey(spec: Spec, snapshot: Snapshot, place: Place, preparing: float) -> Su
             max_workers=resources.max_workers,
         )
         others = _memory() + PUBLISHER_BYTES if own else None
-    start = INTERPRETER_SECONDS + preparing + connecting + found.arrival + TUNE_SECONDS
-    around = _around(spec.tracking.uri or place.tracking, place.storage, found, start=start, others=others)
-    return Survey(Pace(_sizes(spec, snapshot), found.timings), around, middle(timed), found.contested)
+    slow = max(connecting / RAY_SECONDS, 1.0) if own else 1.0
+    start = {
+        "data": INTERPRETER_SECONDS + preparing,
+        "ray": connecting,
+        "workers": found.arrival + slow * TUNE_SECONDS,
+    }
+    end = slow * END_SECONDS
+    tracking = spec.tracking.uri or place.tracking
+    around = _around(tracking, place.storage, found, start=sum(start.values()), end=end, others=others)
+    return Survey(Pace(_sizes(spec, snapshot), found.timings), around, middle(timed), start, free, found.contested)
 
 
 def ledgers(spec: Spec, snapshot: Snapshot) -> Callable[[int], Ledger]:
@@ -82,14 +100,16 @@ def ledgers(spec: Spec, snapshot: Snapshot) -> Callable[[int], Ledger]:
     return lambda trials: build.ledger(from_mapping(plain, [f"search.trials={trials}"]), facts)
 
 
-def _around(tracking: str, storage: Storage, found: Probed, *, start: float, others: int | None) -> Surroundings:
+def _around(
+    tracking: str, storage: Storage, found: Probed, *, start: float, end: float, others: int | None
+) -> Surroundings:
     cores = os.cpu_count() or 1
     return Surroundings(
         workers=found.workers,
         start=start,
         pack=PACK_SECONDS + OBJECTS * _round_trip(storage),
         trial=TRIAL_CPU_SECONDS / cores if others is not None else 0.0,
-        end=END_SECONDS,
+        end=end,
         request=REQUEST_SECONDS if tracking.startswith("http") else 0.0,
         patience=DRAIN_SECONDS,
         worker_bytes=found.worker_bytes,

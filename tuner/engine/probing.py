@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import ray
+from ray.exceptions import RayError
 
 from tuner.engine import delivery
 from tuner.engine.history import CannotTrainError
@@ -84,6 +85,8 @@ def probe(
         ready, sizes, arrival = _arrived(probers, began)
         found = [timing for one in ray.get([prober.measure.remote(list(probes)) for prober in ready]) for timing in one]
         return Probed(workers, arrival, tuple(found), max(sizes), presence.contested)
+    except RayError as error:
+        raise CannotTrainError(f"training cannot be timed, because a worker failed: {error}") from error
     finally:
         for prober in probers:
             ray.kill(prober)

@@ -24,10 +24,15 @@ def describe_plan(plan: Mapping[str, Any]) -> RenderableType:
     facts.add_row("epochs", f"{plan['search_epochs']:,} in the search, {plan['epochs']:,} with all that follows it")
     hands = _count(plan["workers"], "worker")
     facts.add_row("time", f"about {duration(whole['expected'])} ({_range(whole)}) on {hands}")
-    facts.add_row("", f"of which the search ends after {duration(search['expected'])} ({_range(search)})")
+    start = ", ".join(f"{name} {duration(seconds)}" for name, seconds in plan["start"].items())
+    facts.add_row("", f"training begins after {duration(sum(plan['start'].values()))} ({start})")
+    facts.add_row("", f"the search ends after {duration(search['expected'])} ({_range(search)})")
     if plan["contested"]:
         facts.add_row("", Text("other sweeps run: their workers are not counted", style="yellow"))
     facts.add_row("memory", _memory(plan))
+    if plan["memory"] and plan["memory"] > plan["memory_free"]:
+        short = f"only {_size(plan['memory_free'])} are free: lower resources.max_workers"
+        facts.add_row("", Text(short, style="yellow"))
     parts = ", ".join(f"{name} {_size(plan[name])}" for name in ("states", "journal", "snapshot", "model"))
     facts.add_row("disk", f"{_size(plan['disk'])}: {parts}")
     facts.add_row("MLflow", f"about {plan['requests']:,} requests to a server (none where it is embedded)")
