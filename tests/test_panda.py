@@ -98,6 +98,23 @@ def test_a_death_at_any_write_loses_nothing(
     assert line.reproduce(Assignment(panda, place.snapshots), found).bitwise
 
 
+def test_what_was_done_is_not_done_again(panda: Storage, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It dies after the rewind was written, and before the request for it was taken away."""
+    plan = told(panda, (5, Request(Verb.REWIND, {}, 3)))
+
+    def die(*_: Any) -> None:
+        raise DiedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(requests, "done", die)
+        with pytest.raises(DiedError):
+            trained(panda, place, plan)
+    assert len(requests.asked(panda)) == 1
+    assert trained(panda, place, plan) == "finished"
+    assert chronicle_of(panda).trained == EPOCHS + 2
+    assert [entry["kind"] for _, entry in Journal(panda).entries()].count("rewound") == 1
+
+
 def test_without_states_it_goes_on_all_the_same(plain: Storage, panda: Storage, place: Place) -> None:
     """A state is trained again where it is missing; without any change a panda is the sweep's trial."""
     stop = told(plain, (6, Request(Verb.STOP)))
