@@ -193,6 +193,8 @@ def test_a_very_large_sweep_is_told_from_a_large_one() -> None:
     beside = AROUND.start
     assert larger.search.expected - beside == pytest.approx(4 * (large.search.expected - beside), rel=0.01)
     assert larger.states == pytest.approx(4 * large.states, rel=0.01)
+    after = [found.whole.expected - found.search.expected for found in (large, larger)]
+    assert after[1] == pytest.approx(after[0]), "what follows the search is as long"
 
 
 @pytest.mark.parametrize(("limit", "below", "found"), [(50, 100, 50), (0.5, 100, 0), (1, 2, 1), (98.5, 100, 98)])
