@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.pandas import EPOCHS, chronicle_of, losses, spec_of, started, told, trained
+from tests.pandas import EPOCHS, chronicle_of, losses, setting, spec_of, started, told, trained
 from tuner.engine import reproduce, sweep
 from tuner.engine.assignment import Assignment
-from tuner.engine.panda import around, fan_out, line, making, requests
+from tuner.engine.panda import fan_out, line, making, requests
 from tuner.engine.panda.requests import Request, Verb
 from tuner.engine.storage import Storage
 from tuner.engine.sweep import Place
@@ -66,11 +66,10 @@ def test_what_cannot_be_adopted_is_told(place: Place, searched: str) -> None:
 
 def test_the_best_continuation_is_what_the_panda_then_does(place: Place, digits: Path) -> None:
     panda = started(place, digits, "fan", learning_rate=0.003)
-    assert trained(panda, place, told(panda, (5, Request(Verb.STOP)))) == "stopped"
+    plan = (3, setting(weight_decay=0.01)), (5, Request(Verb.STOP))
+    assert trained(panda, place, told(panda, *plan)) == "stopped"
     found, given = chronicle_of(panda), Assignment(panda, place.snapshots)
-    params = found.schedule.shown(3)
-    varied = ["learning_rate", "momentum", "batch_size"]
-    tried = around.draws(params, varied, trials=9, width=8.0, rows=found.epoch_rows, seed=1)
+    tried = fan_out.drawn(found, 3, ["learning_rate", "momentum", "batch_size"], 9, 8.0)
     made = fan_out.continued(given, found, 3, 7, tried)
     assert [row.epoch for row in made[0].rows] == [4, 5, 6, 7]
     assert [row.val_loss for row in made[0].rows][:2] == losses(panda)[3:]  # the first goes on as it is

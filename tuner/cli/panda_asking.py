@@ -71,21 +71,14 @@ def fan_out(
     """Try continuations of a panda around its present settings, side by side, and go on with the best."""
     from tuner.engine import archive
     from tuner.engine.assignment import Assignment
-    from tuner.engine.panda import around
     from tuner.engine.panda import fan_out as fan
     from tuner.engine.panda.making import storage_of
-    from tuner.engine.panda.requests import Request, Verb
-    from tuner.trial import seed_of
 
     where, out = place(storage), console(as_json)
     name = find_panda(name, where)
     found = chronicle_of(name, where)
     begin = found.epoch if epoch is None else epoch
-    found.entry_for(Request(Verb.REWIND, {}, begin))  # whether it can go back there
-    params = found.schedule.cut(begin).shown(begin)
-    varied = [one.strip() for one in vary.split(",")] if vary else []
-    seed = seed_of(found.schedule.seed, "fan-out", begin, trials)
-    tried = around.draws(params, varied, trials=trials, width=width, rows=found.epoch_rows, seed=seed)
+    tried = fan.drawn(found, begin, [one.strip() for one in vary.split(",")] if vary else [], trials, width)
     archive.fetch(found.created["snapshot"]["digest"], where.storage, where.snapshots)
     out.print(f"{len(tried)} continuations of {name} from epoch {begin} to {begin + epochs}", highlight=False)
     given = Assignment(storage_of(where, name), where.snapshots)

@@ -24,7 +24,8 @@ then removes the request: killed in between, it finds the name in the journal an
 by tag may be done twice, if MLflow's answer was lost; a setting is the same when it is set twice.
 
 *What can change* (`settings`): what an epoch is trained with, and not what the weights are: learning_rate, momentum,
-beta1, beta2, epsilon, weight_decay, decay_rate, decay_every, batch_size. Nothing of the optimizer's memory is reset.
+beta1, beta2, epsilon, weight_decay, decay_rate, decay_every, batch_size. Nothing of the optimizer's memory is reset;
+Adam's correction for its start is by the present betas, and that of batch norm's averages by the present batch size.
 A learning rate that is set is that of the next epoch: its decay counts from there. With another batch size the next
 epoch is a pass in the order of that batch size (of a virtual epoch: the rows from `epoch * steps` on).
 
@@ -32,9 +33,14 @@ epoch is a pass in the order of that batch size (of a virtual epoch: the rows fr
 are no longer part of the schedule; they stay in the journal. The hyperparameters are those of then, unless new ones
 are set with the same request.
 
+*Fanning out* trains continuations from an epoch of the line beside the panda, without touching it; the best is adopted
+by a rewind that sets its values. *Adopting* a sweep's trial makes a panda whose schedule is the trial's seed and
+hyperparameters, whose line begins with the trial's evaluations, and whose first state is the trial's.
+
 *In MLflow* a panda is one run. The step of its metrics is the number of epochs trained altogether, those of cut lines
 included, so that steps only grow; the metric `epoch` is the place on the line, and falls at a rewind. `change` is 1
 where something took effect; each hyperparameter that was changed is a metric, too; the run's description lists all.
+The continuations of a fan-out whose best was adopted are runs below it.
 
 *In the end* the model is the network at the best evaluation of the line (or the last: `objective.select`), measured
 on the holdout. It is not trained again on more rows: its schedule was found on these. `schedule.json` lies in it.

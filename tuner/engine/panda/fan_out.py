@@ -18,10 +18,10 @@ from models.config import Config
 from models.training import Slots, train
 from tuner.engine.assignment import Assignment
 from tuner.engine.journal import rows_to_json
-from tuner.engine.panda import account, line
+from tuner.engine.panda import account, around, line
 from tuner.engine.panda.chronicle import LABEL, Chronicle
 from tuner.engine.panda.requests import Request, Verb
-from tuner.trial import Row, Stage, Value
+from tuner.trial import Row, Stage, Value, seed_of
 
 
 @dataclass(slots=True)
@@ -34,6 +34,18 @@ class Continuation:
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "values": dict(self.values), "rows": rows_to_json(self.rows)}
+
+
+def drawn(found: Chronicle, epoch: int, names: Sequence[str], trials: int, width: float) -> list[dict[str, Value]]:
+    """What to try from `epoch` on, around the settings of the epoch that follows; see `around.draws`.
+
+    What was changed after just this epoch is part of all. ValueError also if the panda cannot go back there.
+    """
+    found.entry_for(Request(Verb.REWIND, {}, epoch))
+    changed = next((change.values for change in found.schedule.changes if change.epoch == epoch), {})
+    seed, params = seed_of(found.schedule.seed, "fan-out", epoch, trials), found.schedule.shown(epoch)
+    tried = around.draws(params, names, trials=trials, width=width, rows=found.epoch_rows, seed=seed)
+    return [{**changed, **values} for values in tried]
 
 
 def continued(
