@@ -40,19 +40,22 @@ def plan(
 ) -> None:
     """Time a few steps on the workers, and say what the sweep would take and what fits. Trains nothing."""
     began = time.monotonic()
-    from tuner.engine import build, planning
-    from tuner.engine.advice import fit
-    from tuner.engine.history import CannotTrainError
-    from tuner.engine.plan import Planner
-    from tuner.review.plan import describe_plan
+    from tuner.engine import build
     from tuner.spec import load
 
     loaded, where, out = load(spec, sets or ()), place(storage), console(as_json)
     warn(loaded, out)
     snapshot = build.snapshot(loaded, where.snapshots)
+    preparing = time.monotonic() - began  # as long as a sweep is made; what follows is imported by plans alone
+    from tuner.engine import planning
+    from tuner.engine.advice import fit
+    from tuner.engine.history import CannotTrainError
+    from tuner.engine.plan import Planner
+    from tuner.review.plan import describe_plan
+
     try:
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():  # Ray prints, too
-            found = planning.survey(loaded, snapshot, where, time.monotonic() - began)
+            found = planning.survey(loaded, snapshot, where, preparing)
     except CannotTrainError as error:
         fail(str(error), FAILED)
     planner = Planner(planning.ledgers(loaded, snapshot), found.pace, found.around)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from tuner.engine import build
+from tuner.engine import build, stages
 from tuner.engine.execution import DRAIN_SECONDS
 from tuner.engine.ledger import Ledger
 from tuner.engine.pace import Pace, Sizes
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 # What is the same in every sweep, from the journals of sweeps of the digits on 2 cores (AMD EPYC). The first two are
 # multiplied by what Ray's start takes here, as a part of RAY_SECONDS: both wait for the same processes.
-RAY_SECONDS = 5.3  # importing and starting it there; a cluster that is joined is up already
-TUNE_SECONDS = 1.0  # from the first pack that is handed out to the first step, beside the start of a worker
-END_SECONDS = 2.5  # the result, importances, the model in MLflow, and the end of Ray and of the publisher meanwhile
-PACK_SECONDS = 0.1  # what Ray Tune takes for a pack, and the worker for its files
+RAY_SECONDS = 3.9  # importing and starting it there; a cluster that is joined is up already
+TUNE_SECONDS = 2.0  # the journal, and what Tune does before a worker begins, beside its start
+END_SECONDS = 4.5  # the result, importances, the model in MLflow, and the end of Ray and of the publisher meanwhile
+PACK_SECONDS = 0.03  # what Ray Tune takes for a pack, and the worker for its files: the benchmark `overhead`
 OBJECTS = 4  # that are written and read for a pack, in storage
-TRIAL_CPU_SECONDS = 0.007  # of the driver and of MLflow's publisher, who take the cores from the workers
+TRIAL_CPU_SECONDS = 0.004  # of the driver and of the publisher, who take cores from the workers: `mlflow_cost`
 REQUEST_SECONDS = 0.01  # a server of MLflow answers one
 PUBLISHER_BYTES = 230 * 2**20  # of memory, once it has imported mlflow
 INTERPRETER_SECONDS = 0.15  # until a command's first line
@@ -65,6 +65,9 @@ def survey(spec: Spec, snapshot: Snapshot, place: Place, preparing: float) -> Su
     """
     ledger, resources = ledgers(spec, snapshot)(spec.search.trials), spec.resources
     timed = probes(ledger.space, build.sampler(spec), ledger.cost, spec.search.trials)
+    usual = middle(timed)
+    if spec.objective.baseline:
+        timed.append(stages.baseline(ledger)[0].trials[0].params)  # always trained, and like no trial of some spaces
     began = time.monotonic()
     from tuner.engine import driver, probing  # noqa: F401  # as a sweep does, which takes its time
     from tuner.engine.connect import ray_cluster
@@ -91,7 +94,7 @@ def survey(spec: Spec, snapshot: Snapshot, place: Place, preparing: float) -> Su
     end = slow * END_SECONDS
     tracking = spec.tracking.uri or place.tracking
     around = _around(tracking, place.storage, found, start=sum(start.values()), end=end, others=others)
-    return Survey(Pace(_sizes(spec, snapshot), found.timings), around, middle(timed), start, free, found.contested)
+    return Survey(Pace(_sizes(spec, snapshot), found.timings), around, usual, start, free, found.contested)
 
 
 def ledgers(spec: Spec, snapshot: Snapshot) -> Callable[[int], Ledger]:
