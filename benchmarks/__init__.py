@@ -14,4 +14,4 @@ NAMES = (
     "scale_data",
 )
 BY_NAME = ("faults", "sharing", "plan")
-"""Run only when they are named: `faults` takes root, and each of them some minutes."""
+"""Run only when they are named: `faults` takes root, and each takes minutes."""

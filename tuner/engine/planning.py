@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from tuner.data.snapshot import Snapshot
     from tuner.engine.probing import Probed
 
-# What is the same in every sweep, from the journals of sweeps of the digits on 2 cores (AMD EPYC). The first two are
-# multiplied by what Ray's start takes here, as a part of RAY_SECONDS: both wait for the same processes.
+# What is the same in every sweep, from the journals of sweeps of the digits on 2 cores (AMD EPYC). Where Ray's start
+# takes longer than RAY_SECONDS, the next two take as many times as long: they start and end the same processes.
 RAY_SECONDS = 3.9  # importing and starting it there; a cluster that is joined is up already
 TUNE_SECONDS = 2.0  # the journal, and what Tune does before a worker begins, beside its start
 END_SECONDS = 4.5  # the result, importances, the model in MLflow, and the end of Ray and of the publisher meanwhile
@@ -44,10 +44,8 @@ INTERPRETER_SECONDS = 0.15  # until a command's first line
 class Survey:
     """What was found out: how fast training is, what is around it, and a usual trial (in the middle of those timed).
 
-    `start` has the seconds of each part of a sweep's start: data, Ray, workers.
-
-    `free` is this machine's free memory in bytes, None where the workers are elsewhere; `contested` says that the
-    cluster has other sweeps.
+    `start` has the seconds of each part of a sweep's start: data, Ray, workers. `free` is this machine's free memory in
+    bytes, None where the workers are elsewhere; `contested` says that the cluster has other sweeps.
     """
 
     pace: Pace
