@@ -95,4 +95,4 @@ def _first(arrays: Arrays, part: slice) -> slice:
 
 def _share(whole: slice, part: slice) -> float:
     """How many times `part` is in `whole`."""
-    return (whole.stop - whole.start) / max(part.stop - part.start, 1)
+    return float((whole.stop - whole.start) / max(part.stop - part.start, 1))
