@@ -225,15 +225,33 @@ def test_what_does_not_fit_is_told_with_what_does(limit: float, fits: bool, most
         (3000.0, 64, 90_000.0, 3600.0, "panda"),
         (40_000.0, 64, 1_000_000.0, None, "panda"),  # nobody waits for ten days
         (40_000.0, 64, 500_000.0, None, "caviar"),
+        (0.1, 640, 32.0, 18.0, "panda"),  # nearly all of it is no training
     ],
 )
 def test_panda_where_a_search_finds_no_room(
     one: float, trials: int, seconds: float, limit: float | None, kind: str
 ) -> None:
-    found = advise(one=one, trials=trials, seconds=seconds, limit=limit, workers=2, least=9, max_epochs=27)
+    found = advise(
+        one=one,
+        trials=trials,
+        seconds=seconds,
+        beside=18.0,
+        limit=limit,
+        most=None,
+        workers=2,
+        least=9,
+        max_epochs=27,
+    )
     assert found.kind == kind
     assert "to 27 epochs" in found.reason
     assert ("a day" in found.reason) == (limit is None)
+
+
+def test_advice_knows_of_the_largest_that_fits() -> None:
+    asked = {"one": 1.0, "trials": 64, "seconds": 100.0, "beside": 10.0, "limit": 60.0, "workers": 2}
+    kinds = [advise(**asked, most=most, least=9, max_epochs=27) for most in (8, 9)]  # type: ignore[arg-type]
+    assert [found.kind for found in kinds] == ["panda", "caviar"]
+    assert "room for about 8 trials" in kinds[0].reason
 
 
 @pytest.mark.parametrize(("rungs", "reduction", "least"), [(4, 3, 9), (2, 3, 3), (2, 4, 4), (1, 2, 3)])
@@ -325,7 +343,7 @@ def test_over_budget_ends_with_4_and_the_largest_that_fits(home: Home, spec: Pat
     assert f"--set search.trials={plan['budget']['largest']}" in last
 
 
-@pytest.mark.parametrize(("hours", "what", "limit"), [(2.0, "all", 7200.0), (None, "the search", 1800.0)])
+@pytest.mark.parametrize(("hours", "what", "limit"), [(2.0, "the sweep", 7200.0), (None, "the search", 1800.0)])
 def test_hours_are_for_all_and_the_budget_of_the_spec_for_the_search(
     hours: float | None, what: str, limit: float
 ) -> None:

@@ -63,7 +63,7 @@ def plan(
     budget = _budget(loaded, hours, planner)
     fitting = fit(budget, expected.trials) if budget else None
     told = _told(loaded, found, expected, fitting)
-    told |= asdict(_advice(loaded, found, expected, budget.limit if budget else None))
+    told |= asdict(_advice(loaded, found, expected, budget, fitting))
     out.print(describe_plan(told), highlight=False)
     if as_json:
         answer(told)
@@ -76,13 +76,13 @@ def _budget(spec: Spec, hours: float | None, planner: Planner) -> Budget | None:
     from tuner.engine.advice import Budget
 
     if hours is not None:
-        return Budget(hours * 3600, "all", lambda trials: planner.estimate(trials).whole.expected)
+        return Budget(hours * 3600, "the sweep", lambda trials: planner.estimate(trials).whole.expected)
     if spec.budget.hours is not None:
         return Budget(spec.budget.hours * 3600, "the search", lambda trials: planner.estimate(trials).search.expected)
     return None
 
 
-def _advice(spec: Spec, found: Survey, expected: Estimate, limit: float | None) -> Advice:
+def _advice(spec: Spec, found: Survey, expected: Estimate, budget: Budget | None, fitting: Fit | None) -> Advice:
     from tuner.engine.advice import advise, least_search
 
     epochs = expected.rungs[-1][0]
@@ -90,7 +90,9 @@ def _advice(spec: Spec, found: Survey, expected: Estimate, limit: float | None) 
         one=found.pace.seconds(found.usual, epochs),
         trials=expected.trials,
         seconds=expected.whole.expected,
-        limit=limit,
+        beside=found.around.start + found.around.end,
+        limit=budget.limit if budget else None,
+        most=fitting.largest if fitting and not fitting.fits else None,
         workers=found.around.workers,
         least=least_search(len(expected.rungs), getattr(spec.stopping.rungs, "reduction", 2)),
         max_epochs=epochs,

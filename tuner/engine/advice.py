@@ -63,16 +63,26 @@ def least_search(rungs: int, reduction: int) -> int:
 
 
 def advise(
-    *, one: float, trials: int, seconds: float, limit: float | None, workers: int, least: int, max_epochs: int
+    *,
+    one: float,
+    trials: int,
+    seconds: float,
+    beside: float,
+    limit: float | None,
+    most: int | None,
+    workers: int,
+    least: int,
+    max_epochs: int,
 ) -> Advice:
     """What fits into `limit` seconds (None: a day), where `trials` trials take `seconds` with `workers` workers.
 
-    `one` is what a usual model takes to `max_epochs`. A search of fewer trials than `least` compares too few to find
+    `beside` of these seconds are no training, `one` is what a usual model takes to `max_epochs`, and `most` the largest
+    number of trials that fits, where that is known. A search of fewer trials than `least` compares too few to find
     anything that a person who looks at one learning curve would not.
     """
     allowed = A_DAY if limit is None else limit
     budget = "a day" if limit is None else f"the budget of {_time(allowed)}"
-    room = int(trials * allowed / seconds)
+    room = most if most is not None else int(trials * max(allowed - beside, 0.0) / max(seconds - beside, 1e-9))
     model = f"one model takes {_time(one)} to {_count(max_epochs, 'epoch')}"
     if room < least:
         reason = (
