@@ -1,100 +1,140 @@
 """Regret against epochs: what each sampler finds with each stopping rule, and in how many epochs of training.
 
-Full-budget random search, 64 trials of 27 epochs each, is what all are measured by. The rules that stop early get a tenth
-and three tenths of its epochs, and as many trials as these last for. Regret is the best validation loss so far minus the
-lowest that any search ever saw on the problem (on the made-up surfaces: minus the best there is). The sampler and the
-rules decide as in a sweep with two workers, but the workers are simulated: only the training is real.
+All are measured by full-budget random search: 64 trials of 27 epochs each. The rules that stop early have a tenth of its
+epochs, and in a second search three tenths, with as many trials as these last for. Regret is the lowest validation loss
+so far minus the lowest that any search ever saw on the problem; on the three made-up surfaces (see `surfaces.py`) minus
+the best there is. Samplers and rules decide in the product's own ledger, for two workers; these are simulated, so that
+nothing but the training is real.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-import multiprocessing
-import os
 import tempfile
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from benchmarks.problems import EPOCHS, problem
-from benchmarks.simulated import WORKERS, search
-from tuner.engine import build
+import numpy as np
+
+from benchmarks import regret_picture
+from benchmarks.courses import Contest, Course, hold
+from benchmarks.harness import Result, goal, main
+from benchmarks.surfaces import KINDS
 from tuner.search.samplers import SAMPLERS
+from tuner.spec import from_mapping
 
-TRIALS = 64
-FULL = TRIALS * EPOCHS
-SHARES = (0.1, 0.3)  # of the full budget's epochs
+PICTURE = Path(__file__).parent.parent / "examples/pictures/regret.svg"
+PROBLEMS = ("digits", "flights", *KINDS)
 RULES = ("none", "asha", "successive_halving", "top_k_after")
+FULL = Contest(PROBLEMS, SAMPLERS, RULES, shares=(0.1, 0.3), seeds=tuple(range(10)), trials=64)
+QUICK = Contest(("digits", "noisy"), SAMPLERS, RULES, shares=(0.2,), seeds=(0,), trials=10)
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
-    """One search: each time the best so far improved, after how many epochs, to which loss, with which on the holdout."""
-
-    problem: str
-    sampler: str
-    rule: str
-    share: float  # of the full budget
-    seed: int
-    steps: tuple[tuple[int, float, float], ...]
-    epochs: int
-
-    def at(self, epochs: float) -> tuple[float, float]:
-        """The best loss within the first `epochs` epochs and its holdout loss; infinite before there is one."""
-        reached = [(loss, held) for step, loss, held in self.steps if step <= epochs]
-        return reached[-1] if reached else (math.inf, math.inf)
-
-    def epochs_to(self, loss: float) -> float:
-        """After how many epochs it was as good as `loss`; infinity if never."""
-        return next((float(step) for step, found, _ in self.steps if found <= loss), math.inf)
+def run(quick: bool = False) -> Result:
+    """Ten seeds of everything, and the picture of it; or one seed of two problems."""
+    contest = QUICK if quick else FULL
+    with tempfile.TemporaryDirectory(prefix="caviar-regret-") as folder:
+        courses = hold(contest, Path(folder))
+    if not quick:
+        regret_picture.draw(contest, courses, floors(courses), PICTURE)
+    return measure(contest, courses)
 
 
-def stopping(rule: str, epochs: float) -> tuple[dict[str, Any], int]:
-    """The stopping section of a spec, and how many trials it tries in about `epochs` epochs.
+def measure(contest: Contest, courses: Sequence[Course]) -> Result:
+    """`searches`: a record for each problem, sampler, rule and share, with quartiles over the seeds."""
+    found = list[Result]()
+    lowest = floors(courses)
+    for name in contest.problems:
+        there = [course for course in courses if course.problem == name]
+        target = float(np.median([one.at(contest.full).loss for one in of(there, "random", "none", 1.0)]))
+        found += [
+            summary(of(there, sampler, rule, share), contest.full, lowest[name], target)
+            for sampler in contest.samplers
+            for rule in contest.rules
+            for share in contest.sizes(rule)
+        ]
+    chosen = from_mapping({"name": "default", "data": {"source": "none.npz"}})
+    default = {"sampler": chosen.search.sampler, "rule": chosen.stopping.kind}
+    made = {"full": contest.full, "seeds": len(contest.seeds), "default": default, "searches": found}
+    return {**made, "goals": goals(made)}
 
-    For top_k_after half of the epochs are for the first look, the other half for the best.
-    """
-    if rule == "none":
-        return {"none": {"max_epochs": EPOCHS}}, round(epochs / EPOCHS)
-    if rule == "top_k_after":
-        keep = max(1, round(epochs / 2 / (EPOCHS - 1)))
-        return {"top_k_after": 1, "keep": keep, "max_epochs": EPOCHS}, round(epochs) - keep * (EPOCHS - 1)
-    section = {rule: {"min_epochs": 1, "max_epochs": EPOCHS, "reduction": 3}}
-    return section, round(epochs / 3)  # 1 + 2/3 + 6/9 + 18/27 epochs a trial
+
+def floors(courses: Sequence[Course]) -> dict[str, float]:
+    """What regret is measured from, by problem."""
+    lowest: dict[str, float] = {}
+    for course in courses:
+        least = 0.0 if course.problem in KINDS else course.at(math.inf).loss
+        lowest[course.problem] = min(least, lowest.get(course.problem, math.inf))
+    return lowest
 
 
-@functools.cache
-def _opened(name: str, folder: Path):
-    return problem(name, folder)
+def of(courses: Sequence[Course], sampler: str, rule: str, share: float) -> list[Course]:
+    """The courses of one kind of search."""
+    return [one for one in courses if (one.sampler, one.rule, one.share) == (sampler, rule, share)]
 
 
-def courses(name: str, sampler: str, seed: int, folder: Path, rules: Sequence[str] = RULES) -> list[Course]:
-    """All searches of one sampler with one seed; trials that several of them try are trained once."""
+def summary(courses: Sequence[Course], full: int, lowest: float, target: float) -> Result:
+    """One kind of search over its seeds: regret and holdout loss at its share of the epochs, epochs to `target`."""
+    first = courses[0]
+    ends = [course.at(first.share * full) for course in courses]
+    return {
+        "problem": first.problem,
+        "sampler": first.sampler,
+        "rule": first.rule,
+        "share": first.share,
+        "trials": float(np.median([course.trials for course in courses])),
+        "regret": quartiles([end.loss - lowest for end in ends]),
+        "holdout": quartiles([end.holdout for end in ends]),
+        "epochs_to_target": quartiles([course.epochs_to(target) for course in courses]),
+    }
+
+
+def quartiles(values: Sequence[float]) -> list[float | None]:
+    """The three quartiles, each the value of a seed (the later one of two), so that "never" can be one: None."""
+    ordered = np.quantile(values, (0.25, 0.5, 0.75), method="higher").tolist()
+    return [float(f"{value:.4g}") if math.isfinite(value) else None for value in ordered]
+
+
+def goals(result: Result) -> list[Result]:
+    """What was asked of the default, problem by problem."""
     made = []
-    one = _opened(name, folder)
-    trainer = one.trainer(seed)
-    for rule in rules:
-        for share in (1.0,) if rule == "none" else SHARES:
-            section, trials = stopping(rule, share * FULL)
-            ledger = one.ledger(one.spec({"sampler": sampler, "trials": trials, "seed": seed}, section))
-            evaluations = search(ledger, trainer)
-            steps, best = [], math.inf
-            for epoch, (_, found) in enumerate(evaluations, 1):
-                if found.loss < best:
-                    best = found.loss
-                    steps.append((epoch, found.loss, found.holdout))
-            made.append(Course(name, sampler, rule, share, seed, tuple(steps), len(evaluations)))
+    sampler, rule = result["default"]["sampler"], result["default"]["rule"]
+    searches, full = result["searches"], result["full"]
+    for name in dict.fromkeys(one["problem"] for one in searches):
+        mine = {(one["sampler"], one["rule"], one["share"]): one for one in searches if one["problem"] == name}
+        shares = sorted(share for s, r, share in mine if (s, r) == (sampler, rule))
+        took = next((mine[sampler, rule, share]["epochs_to_target"][1] for share in shares
+                     if mine[sampler, rule, share]["epochs_to_target"][1] is not None), None)  # fmt: skip
+        asked = f"{name}: the final loss of full-budget random search in at most a tenth of its {full} epochs"
+        told = "never" if took is None else f"{took:.0f}"
+        made.append(goal(asked, told, took is not None and took <= full / 10))
+        ours, theirs = (mine[s, r, shares[0]]["regret"][1] for s, r in ((sampler, rule), ("random", "top_k_after")))
+        asked = f"{name}: no worse than the best of one epoch for all, at equal epochs"
+        made.append(goal(asked, f"regret {ours:g} against {theirs:g}", ours <= theirs))
     return made
 
 
-def run_all(names, samplers, seeds, rules=RULES):
-    with tempfile.TemporaryDirectory(prefix="caviar-regret-") as folder:
-        where = Path(folder)
-        for name in names:
-            problem(name, where)
-        with ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn")) as pool:
-            jobs = [pool.submit(courses, n, s, seed, where, rules) for n in names for seed in seeds for s in samplers]
-            return [c for job in jobs for c in job.result()]
+def table(result: Result) -> list[Result]:
+    """A row for each sampler, rule and share: median regret and its quartiles, problem by problem."""
+    rows: dict[tuple[str, str, float], Result] = {}
+    for one in sorted(result["searches"], key=lambda one: (one["share"], RULES.index(one["rule"]))):
+        key = one["sampler"], one["rule"], one["share"]
+        begun = {"epochs": f"{one['share'] * result['full']:.0f}", "sampler": key[0], "stopping": key[1]}
+        low, middle, high = one["regret"]
+        rows.setdefault(key, begun)[one["problem"]] = f"{middle:.4f} ({low:.4f} to {high:.4f})"
+    return list(rows.values())
+
+
+def sentence(result: Result) -> str:
+    """How often the default kept its promises."""
+    met = [one["met"] for one in result["goals"]]
+    default = result["default"]
+    return (
+        f"The default, {default['sampler']} with {default['rule']}, was as good as full-budget random search within a "
+        f"tenth of its epochs on {sum(met[::2])} of {len(met[::2])} problems, and no worse than the best of one epoch "
+        f"for all on {sum(met[1::2])}; medians of {result['seeds']} seeds."
+    )
+
+
+if __name__ == "__main__":
+    main(run, sentence)
