@@ -1,20 +1,29 @@
-"""The searches whose regret is measured: problem by sampler by stopping rule by seed, each as a course of best losses."""
+"""The searches whose regret is measured: problem by sampler by stopping rule by seed, each as a course of best losses.
+
+What was searched is kept, so that a run that is interrupted goes on where it was.
+"""
 
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import math
 import multiprocessing
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.problems import EPOCHS, Problem, problem
 from benchmarks.simulated import WORKERS, Evaluated, search
 from tuner.trial import Stage
+
+ROOT = Path(__file__).parent.parent
+OWN = ("courses", "problems", "simulated", "surfaces", "trained")
+SOURCES = (*(f"benchmarks/{name}.py" for name in OWN), *(f"{room}/*.py" for room in ("models", "tuner/*")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +78,44 @@ class Contest:
 
 
 def hold(contest: Contest, folder: Path) -> list[Course]:
-    """All searches, in two processes; snapshots are made in `folder`."""
-    for name in contest.problems:  # here, for each of the processes would make them
-        problem(name, folder)
+    """All searches, in two processes; what is kept in `folder`, from the same sources, is not searched again."""
+    where = folder / digest(contest)
+    where.mkdir(parents=True, exist_ok=True)
+    for name in contest.problems:  # here, for each of the processes would make the snapshots
+        problem(name, where)
     with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn")) as pool:
         jobs = [
-            pool.submit(courses, contest, name, sampler, seed, folder)
-            for name in contest.problems
+            pool.submit(kept, contest, name, sampler, seed, where)
             for seed in contest.seeds
+            for name in contest.problems
             for sampler in contest.samplers
         ]
         for count, _ in enumerate(as_completed(jobs), 1):
             print(f"{count} of {len(jobs)}", file=sys.stderr, flush=True)
         return [course for job in jobs for course in job.result()]
+
+
+def digest(contest: Contest) -> str:
+    """Names the contest, and all code that its outcome may depend on."""
+    found = hashlib.sha256(repr(contest).encode())
+    for pattern in SOURCES:
+        for file in sorted(ROOT.glob(pattern)):
+            found.update(file.read_bytes())
+    return found.hexdigest()[:16]
+
+
+def kept(contest: Contest, name: str, sampler: str, seed: int, folder: Path) -> list[Course]:
+    """The `courses` as they are kept in `folder`, where they are put if they are not there yet."""
+    file = folder / f"{name}-{sampler}-{seed}.json"
+    if not file.exists():
+        made = [asdict(course) for course in courses(contest, name, sampler, seed, folder)]
+        partial = file.with_suffix(".partial")
+        partial.write_text(json.dumps(made), encoding="utf-8")
+        partial.replace(file)
+    return [
+        Course(**{**one, "steps": tuple((epoch, Evaluated(**found)) for epoch, found in one["steps"])})
+        for one in json.loads(file.read_text(encoding="utf-8"))
+    ]
 
 
 def courses(contest: Contest, name: str, sampler: str, seed: int, folder: Path) -> list[Course]:

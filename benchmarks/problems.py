@@ -21,7 +21,8 @@ from tuner.engine.ledger import Ledger
 from tuner.spec import from_mapping
 
 EPOCHS = 27
-MODEL = {"hidden_layers": {"int": [0, 2]}, "hidden_units": {"log_int": [16, 128]}}
+MODEL = {"hidden_layers": {"int": [0, 2]}, "hidden_units": {"log_int": [16, 64]}}
+TRAIN = {"batch_size": {"choice": [128, 256]}}
 EVERY = 8  # one in so many flights
 OBJECTIVE = {"confirm": 0, "baseline": False}
 
@@ -75,9 +76,7 @@ def flights(folder: Path) -> Problem:
 
 def real(name: str, data: Mapping[str, Any], train: Mapping[str, Any], folder: Path) -> Problem:
     """A problem whose trials are trained on the rows of `data`."""
-    sections = {"data": data, "model": MODEL, "train": train}
+    sections = {"data": data, "model": MODEL, "train": {**TRAIN, **train}}
     spec = from_mapping({"name": name, **sections})
     snapshot: Snapshot = build.snapshot(spec, folder / "snapshots")
-    return Problem(
-        name, sections, build.facts(snapshot), lambda seed: Trained(snapshot, seed, spec.train.epoch_rows)
-    )
+    return Problem(name, sections, build.facts(snapshot), lambda seed: Trained(snapshot, seed, spec.train.epoch_rows))

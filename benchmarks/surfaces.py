@@ -46,11 +46,11 @@ class Surface:
     def __init__(self, kind: str, space: Space, seed: int, last: int) -> None:
         generator = np.random.Generator(np.random.Philox(seed_of(seed, "surface")))
         self._kind, self._space, self._last = kind, space, last
-        self._optimum = {axis.name: float(u) for axis, u in zip(space.axes, generator.random(len(space.axes)))}
-        for axis in space.axes:  # where some configuration is
-            self._optimum[axis.name] = axis.domain.to_unit(axis.domain.from_unit(self._optimum[axis.name]))
+        self.optimum = {  # where some configuration is
+            axis.name: axis.domain.to_unit(axis.domain.from_unit(generator.random())) for axis in space.axes
+        }
         if kind == "misleading":
-            self._optimum["learning_rate"] = 0.1 + 0.4 * self._optimum["learning_rate"]
+            self.optimum["learning_rate"] = 0.1 + 0.4 * self.optimum["learning_rate"]
 
     def evaluations(self, trials: list[Trial], begin: int, end: int) -> dict[str, list[Evaluated]]:
         """See `Trainer.evaluations`; nothing diverges, and the holdout's loss is the same."""
@@ -78,7 +78,7 @@ class Surface:
         for axis in self._space.axes:
             if axis.name not in params:
                 continue
-            apart = place[axis.name] - self._optimum[axis.name]
+            apart = place[axis.name] - self.optimum[axis.name]
             if axis.name == "learning_rate" and params["optimizer"] != self._best_optimizer:
                 apart = abs(apart) - 0.15
             total += WEIGHTS[axis.name] * (float(apart != 0) if isinstance(axis.domain, Choice) else apart**2)
@@ -87,7 +87,7 @@ class Surface:
     @property
     def _best_optimizer(self) -> Value:
         domain = next(axis.domain for axis in self._space.axes if axis.name == "optimizer")
-        return domain.from_unit(self._optimum["optimizer"])
+        return domain.from_unit(self.optimum["optimizer"])
 
     def _place(self, params: Mapping[str, Value]) -> dict[str, float]:
         names = (axis.name for axis in self._space.axes)
