@@ -23,7 +23,13 @@ from tuner.trial import Stage
 
 ROOT = Path(__file__).parent.parent
 OWN = ("courses", "problems", "simulated", "surfaces", "trained")
-SOURCES = (*(f"benchmarks/{name}.py" for name in OWN), *(f"{room}/*.py" for room in ("models", "tuner/*")))
+CORE = ("ledger", "packing", "score", "selection")
+SOURCES = (
+    "models/*.py",
+    "tuner/search/*.py",
+    *(f"tuner/engine/{name}.py" for name in CORE),
+    *(f"benchmarks/{name}.py" for name in OWN),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """Regret against epochs: what each sampler finds with each stopping rule, and in how many epochs of training.
 
 All are measured by full-budget random search: 64 trials of 27 epochs each. The rules that stop early have a tenth of
-its epochs, and in a second search a quarter, with as many trials as these last for. Regret is the lowest validation loss
-so far minus the lowest that any search ever saw on the problem; on the three made-up surfaces (see `surfaces.py`) minus
-the best there is. Samplers and rules decide in the product's own ledger, for two workers; these are simulated, so that
-nothing but the training is real.
+its epochs, and in a second search a quarter, with as many trials as these should last for. Regret is the lowest
+validation loss so far minus the lowest that any search ever saw on the problem; on the three made-up surfaces (see
+`surfaces.py`) minus the best there is. Samplers and rules decide in the product's own ledger, for two workers; these
+are simulated, so that nothing but the training is real.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class Surface:
             chance = np.random.Generator(np.random.Philox(seed_of(seed, "curve")))
             height, speed = math.exp(0.5 * chance.standard_normal()), chance.uniform(0.5, 1.5)
             final += 0.02 * abs(chance.standard_normal())
-        ahead = (epoch**-speed - self._last**-speed) / (1 - self._last**-speed)
+        ahead: float = (epoch**-speed - self._last**-speed) / (1 - self._last**-speed)
         return final + height * ahead
 
     def final(self, params: Mapping[str, Value]) -> float:
