@@ -24,7 +24,7 @@ from tuner.search.samplers import SAMPLERS
 from tuner.spec import from_mapping
 
 ROOT = Path(__file__).parent.parent
-PICTURE, KEPT = ROOT / "examples/pictures/regret.svg", ROOT / "data/regret"
+PICTURE, KEPT = ROOT / "examples/pictures/regret.png", ROOT / "data/regret"
 PROBLEMS = ("digits", "flights", *KINDS)
 RULES = ("none", "asha", "successive_halving", "top_k_after")
 FULL = Contest(PROBLEMS, SAMPLERS, RULES, shares=(0.1, 0.25), seeds=tuple(range(10)), trials=64)

@@ -1,4 +1,8 @@
-"""The picture of regret against epochs: a row for each stopping rule, a column for each problem, a line a sampler."""
+"""The picture of regret against epochs: a row for each stopping rule, a column for each problem, a line a sampler.
+
+A line is the median of the longest searches, the band about it lies between the quartiles, and a dot is the median of
+the shortest searches at their end.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,7 +23,7 @@ POINTS = 60
 def draw(contest: Contest, courses: Sequence[Course], lowest: Mapping[str, float], path: Path) -> None:
     """Writes the picture to `path`: medians as lines, between the quartiles a band."""
     rows, columns = len(contest.rules), len(contest.problems)
-    figure = Figure(figsize=(2.9 * columns, 2.3 * rows), layout="constrained")
+    figure = Figure(figsize=(2.3 * columns, 1.9 * rows), dpi=140, layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey="col", squeeze=False)
     for column, name in enumerate(contest.problems):
         there = [course for course in courses if course.problem == name]
@@ -33,12 +36,12 @@ def draw(contest: Contest, courses: Sequence[Course], lowest: Mapping[str, float
     handles, labels = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     figure.suptitle(
-        "Regret against epochs, median and quartiles of "
-        f"{len(contest.seeds)} seeds. Dotted: where {contest.trials} random trials end, all fully trained; "
-        "a tenth of their epochs."
+        f"Regret (nats) against epochs, medians and quartiles of {len(contest.seeds)} seeds. Dotted: where "
+        f"{contest.trials} random trials end,\nall fully trained, and a tenth of their epochs. "
+        "Dots: searches that were planned for no more than that tenth.",
+        fontsize=10,
     )
-    with mpl.rc_context({"svg.hashsalt": "regret", "svg.fonttype": "none"}):
-        figure.savefig(path, metadata={"Date": None})
+    figure.savefig(path)
 
 
 def _panel(axes: Axes, contest: Contest, courses: Sequence[Course], rule: str, lowest: float) -> None:
@@ -53,6 +56,11 @@ def _panel(axes: Axes, contest: Contest, courses: Sequence[Course], rule: str, l
         low, middle, high = np.quantile(found, (0.25, 0.5, 0.75), axis=0, method="higher")
         axes.plot(epochs, middle, color=COLOURS[sampler], label=sampler, linewidth=1.6)
         axes.fill_between(epochs, low, high, color=COLOURS[sampler], alpha=0.12, linewidth=0)
+        if rule != "none":
+            short = [one for one in courses if (one.sampler, one.rule, one.share) == (sampler, rule, contest.shares[0])]
+            end = contest.full * contest.shares[0]
+            loss = np.quantile([one.at(end).loss for one in short], 0.5, method="higher")
+            axes.plot(end, loss - lowest, "o", color=COLOURS[sampler], markersize=4)
     axes.set(xscale="log", yscale="log")
     axes.grid(visible=True, color="#eeeeee")
     axes.set_axisbelow(True)
