@@ -20,7 +20,7 @@ class Told:
     """One trial: where it stands and why, and its evaluations.
 
     `score` is what it is compared by, in the objective's terms: lower is better, infinity if there is none. `after`
-    has the same after the epochs of each rung it came to, infinity at those that it diverged before.
+    has the same after the epochs of each rung it came to; it ends with infinity at the one before which it diverged.
     """
 
     trial: Trial

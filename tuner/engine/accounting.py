@@ -76,9 +76,12 @@ def _figures(sweep: Storage, history: History, counts: Mapping[str, list[int]]) 
 
 def _told(ledger: Ledger, trial: Trial) -> Told:
     state, rung, reason = ledger.states[trial.id]
-    searched = ledger.rule.rungs if trial.stage is Stage.SEARCH else ()
-    losses = {epochs: loss_after(ledger, trial, epochs) for epochs in searched}
-    after = {epochs: loss for epochs, loss in losses.items() if loss is not None}
+    after: dict[int, float] = {}
+    for epochs in ledger.rule.rungs if trial.stage is Stage.SEARCH else ():
+        loss = loss_after(ledger, trial, epochs)
+        if loss is None or math.inf in after.values():
+            break
+        after[epochs] = loss
     return Told(trial, state, rung, reason, ledger.rows.get(trial.id, ()), ledger.score(trial.id), after)
 
 

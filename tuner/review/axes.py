@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,8 @@ def ordered(account: Account) -> list[Axis]:
 def _views(trials: Sequence[Told], account: Account) -> list[int]:
     """The rungs, in epochs, at which there is something to compare."""
     counts = {epochs: sum(epochs in told.after for told in trials) for epochs in account.rungs}
-    reached = [epochs for epochs, count in counts.items() if count]
+    finite = {epochs for told in trials for epochs, score in told.after.items() if math.isfinite(score)}
+    reached = [epochs for epochs, count in counts.items() if count and epochs in finite]
     return [epochs for epochs in reached if counts[epochs] >= FEWEST] or reached[:1]
 
 

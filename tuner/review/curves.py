@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuner.engine.account import Account, Told
-from tuner.review.fates import searched, winner_of
-from tuner.review.measure import Measure, Span, counted, listed, measure_of, span_of
+from tuner.review.fates import best_word, searched, winner_of
+from tuner.review.measure import Measure, Span, counted, decades, listed, measure_of, span_of
 from tuner.review.parts import Picture, Section
 from tuner.review.style import BLUE, GREY, VERMILION, dressed
 from tuner.trial import Row
@@ -23,9 +23,9 @@ Groups = Sequence[tuple[int, Sequence[Told]]]
 
 
 def curves(account: Account) -> Section | None:
-    """All trials' validation curves, those that went no further faded; None before there is one."""
+    """All trials' validation curves, those that went no further faded; None before there is a finite loss."""
     trials = [told for told in searched(account) if told.rows]
-    if not trials:
+    if not any(math.isfinite(row.val_loss) for told in trials for row in told.rows):
         return None
     measure, groups = measure_of(account), _groups(trials, account)
     most = max(FEWEST, POINTS // len(trials))
@@ -63,7 +63,7 @@ def _drawn(groups: Groups, account: Account, measure: Measure, most: int) -> Fig
         figure.add_trace(trace.update(name=f"{_ended(epochs)} ({len(group):,})", opacity=0.3 + 0.5 * share))
     if best:
         trace = _lines([best], span, 10 * FEWEST, account.rungs, {"color": VERMILION, "width": 3})
-        figure.add_trace(trace.update(name=f"the winner, {best.trial.id}"))
+        figure.add_trace(trace.update(name=f"the {best_word(account)}, {best.trial.id}"))
     for epochs in account.rungs[:-1]:
         figure.add_vline(x=epochs, line={"color": GREY, "width": 1, "dash": "dot"})
     longest = max(told.rows[-1].epoch for _, group in groups for told in group)
@@ -87,7 +87,7 @@ def _lines(group: Iterable[Told], span: Span, most: int, rungs: Sequence[int], l
         y += [*(span.place(score) if math.isfinite(score := _score(row, span.measure)) else None for row in rows), None]
         names += [told.trial.id] * (len(rows) + 1)
     mark = {"color": line["color"], "size": 6}
-    hover = "%{text}, epoch %{x}: %{y:.4f}<extra></extra>"
+    hover = f"%{{text}}, epoch %{{x}}: %{{y:{span.measure.digits}}}<extra></extra>"
     mode = "lines" if longest > 1 else "markers"
     return Scatter(x=x, y=y, text=names, mode=mode, line=line, marker=mark, hovertemplate=hover)
 
@@ -105,7 +105,9 @@ def thinned(rows: Sequence[Row], most: int, rungs: Sequence[int]) -> list[Row]:
 def _epochs(longest: int, rungs: Sequence[int]) -> dict[str, Any]:
     """The rungs as marks of the axis, where they fit."""
     shown = [epochs for epochs in rungs if epochs <= longest]
-    return {"tickvals": shown, "ticktext": [str(epochs) for epochs in shown]} if 2 < len(shown) < 9 else {}
+    if not 2 < len(shown) < 9:
+        shown = [int(mark) for mark in decades(1, longest)] if longest > 9 else []
+    return {"tickvals": shown, "ticktext": [str(epochs) for epochs in shown]} if shown else {}
 
 
 def _score(row: Row, measure: Measure) -> float:
@@ -114,10 +116,10 @@ def _score(row: Row, measure: Measure) -> float:
 
 def _text(trials: Sequence[Told], groups: Groups, account: Account, most: int) -> str:
     ended = listed([f"{len(group):,} {_ended(epochs)}" for epochs, group in groups])
-    told, best = f"{counted(len(trials), 'trial')}; their training ended so far: {ended}.", winner_of(account)
+    told, best = f"{counted(len(trials), 'trial')}; their training ended: {ended}.", winner_of(account)
     if best:
         row = min(best.rows, key=lambda row: _score(row, measure_of(account)))
-        told += f" The winner is at its best at epoch {row.epoch} of {best.rows[-1].epoch}."
+        told += f" The {best_word(account)} was at its best at epoch {row.epoch} of {best.rows[-1].epoch}."
     if any(len(one.rows) > most for one in trials):
         told += f" Of each curve at most about {most} epochs are drawn: {RULE}."
     return told

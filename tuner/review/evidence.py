@@ -43,7 +43,7 @@ def _importance(known: Known) -> Picture:
     drops = [round(row["drop"], 4) for row in rows]
     look = {"orientation": "h", "marker": {"color": colours}, "hovertemplate": "%{y}: %{x:.2f}<extra></extra>"}
     figure = Figure(Bar(x=drops, y=names, error_x=bars, **look))
-    figure.update_xaxes(title="share of the ranking lost without it")
+    figure.update_xaxes(title="share of the ranking lost")
     figure.update_yaxes(autorange="reversed")
     lead = "How much of the trials' ranking a random forest no longer foretells when one hyperparameter's values are"
     text = f"{lead} shuffled (permutation importance; bars: standard deviation over folds). "

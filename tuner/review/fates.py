@@ -14,6 +14,7 @@ from tuner.trial import Stage, State
 if TYPE_CHECKING:
     from plotly.graph_objects import Scatter
 
+MANY = 200  # trials, from which on marks are small
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -26,6 +27,11 @@ def winner_of(account: Account) -> Told | None:
     """The winner, or the best so far; None where no trial has a finite loss."""
     best = account.figures.get("best")
     return next((told for told in account.trials if best and told.trial.id == best["trial"]), None)
+
+
+def best_word(account: Account) -> str:
+    """What the best trial is called: there is a winner only once the sweep has ended."""
+    return "winner" if account.status in ("finished", "failed") else "best so far"
 
 
 def fate(told: Told, epochs: int, account: Account) -> str:
@@ -65,8 +71,8 @@ def scatter(
                     text=[_hover(told, epochs, span.measure, said(told)) for told in group],
                     hovertemplate="%{text}<extra></extra>",
                     mode="markers",
-                    marker=mark(name),
-                    name=name,
+                    marker=mark(name, 8 if len(trials) <= MANY else 5),
+                    name=best_word(account) if name == "winner" else name,
                     legendgroup=name,
                     showlegend=legend,
                 )

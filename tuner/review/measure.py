@@ -22,6 +22,7 @@ class Measure:
     name: str
     title: str
     better: str
+    digits: str  # as Plotly formats a value
 
     def value(self, score: float) -> float:
         """The metric's value of a score."""
@@ -46,8 +47,8 @@ class Measure:
 def measure_of(account: Account) -> Measure:
     """The metric that the account's trials are compared by."""
     if account.metric == "val_loss":
-        return Measure("val_loss", "validation loss", "less")
-    return Measure(account.metric, "validation accuracy", "more")
+        return Measure("val_loss", "validation loss", "less", ".4f")
+    return Measure(account.metric, "validation accuracy", "more", ".1%")
 
 
 @dataclass(frozen=True, slots=True)

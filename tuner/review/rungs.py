@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import pairwise
 
 from tuner.engine.account import Account, Told, Work
 from tuner.review.fates import diverged, fate, jitter, scatter, searched
@@ -88,12 +86,7 @@ def _text(trials: Sequence[Told], reached: Sequence[int], account: Account) -> s
     there = [sum(epochs in told.after for told in trials) for epochs in reached]
     told = f"Each mark is a trial at the end of a rung. {counted(there[0], 'trial')} came to epoch {reached[0]}"
     told += "".join(f", {count:,} to {epochs}" for count, epochs in zip(there[1:], reached[1:], strict=True))
-    lost = diverged(trials, reached[0]) + sum(
-        math.isinf(told.after[epochs]) and math.isfinite(told.after[before])
-        for before, epochs in pairwise(reached)
-        for told in trials
-        if epochs in told.after and before in told.after
-    )
+    lost = sum(diverged(trials, epochs) for epochs in reached)
     told += f"; {lost} diverged, which are drawn at the edge." if lost else "; none diverged."
     return told if len(account.rungs) > 1 else f"{told} There is one rung only: no trial was stopped early."
 
@@ -117,7 +110,7 @@ def _spent(account: Account) -> Picture:
         }
         hover = f"%{{y}}: %{{x:.1%}} of the {title}<extra></extra>"
         figure.add_trace(Bar(x=shares, y=names, orientation="h", name=title, marker=fill, hovertemplate=hover))
-    figure.update_xaxes(tickformat=".0%", title="share of all")
+    figure.update_xaxes(tickformat=".0%", title="share of all", nticks=5)
     figure.update_yaxes(autorange="reversed")
     figure.update_layout(barmode="group", bargap=0.3)
     rows = [

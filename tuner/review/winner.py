@@ -60,7 +60,7 @@ def _sure(account: Account, best: Mapping[str, Any], seeds: Sequence[float], mea
     shown = f"{size:.4f}" if measure.name == "val_loss" else f"{size:.1%}"
     told = f"On {counted(len(seeds), 'fresh seed')} the same configuration comes to {measure.text(mean)} ± {shown}"
     if mean > searched:
-        told += f": {amount} worse than its search score. So much of that was luck."
+        told += f": {amount} worse than its search score. So much of that score was luck."
     else:
         told += f": {amount} better than its search score: that was no luck."
     again = account.figures.get("confirmed") or {}
@@ -97,7 +97,7 @@ def _seeds(account: Account, scores: Mapping[str, float], measure: Measure) -> F
     means = [measure.value(fmean(found[name])) for name in names]
     spreads = [stdev(found[name]) if len(found[name]) > 1 else 0.0 for name in names]
     each = [(name, measure.value(seed)) for name in names for seed in found[name]]
-    hover = "%{y}: %{x:.4f}<extra>%{fullData.name}</extra>"
+    hover = f"%{{y}}: %{{x:{measure.digits}}}<extra>%{{fullData.name}}</extra>"
     figure = Figure()
     figure.add_trace(
         Scatter(
@@ -118,7 +118,7 @@ def _seeds(account: Account, scores: Mapping[str, float], measure: Measure) -> F
             marker={"color": GREY, "size": 12, "symbol": "circle-open", "line": {"width": 2}}, hovertemplate=hover,
         )
     )  # fmt: skip
-    figure.update_xaxes(title=measure.axis)
+    figure.update_xaxes(title=measure.axis, tickformat="" if measure.name == "val_loss" else ".0%")
     figure.update_yaxes(autorange="reversed", type="category")
     return dressed(figure, 130 + 44 * len(names))
 
@@ -138,10 +138,14 @@ def _holdout(account: Account) -> Picture | None:
             figure.add_trace(
                 Scatter(x=[short(found[name]["loss"])], y=[title], mode="markers", marker=marker, hovertemplate=hover)
             )
-    figure.update_layout(xaxis_title="holdout loss in nats (less is better)")
+    figure.update_layout(xaxis_title="holdout loss in nats")
     figure.update_yaxes(autorange="reversed")
     rows = [(HOLDOUT[name][0], f"{one['loss']:.4f}", f"{one['accuracy']:.1%}") for name, one in found.items()]
     held = sum(account.data["class_counts"]["holdout"])
-    text = f"Loss on the {held:,} rows of the holdout: " + ", ".join(f"{name} {loss}" for name, loss, _ in rows) + "."
+    text = (
+        f"Loss on the {held:,} rows of the holdout, less is better: "
+        + ", ".join(f"{name} {loss}" for name, loss, _ in rows)
+        + "."
+    )
     picture = dressed(figure, 90 + 40 * len(found), legend=False, top=10)
     return Picture("On rows that the search never saw", text, picture, ("", "loss", "accuracy"), rows)
