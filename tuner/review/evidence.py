@@ -21,15 +21,15 @@ Known = Mapping[str, Any]
 
 
 def evidence(account: Account) -> Section | None:
-    """What the search has shown about its hyperparameters; None where it has none."""
+    """What the search has shown about its hyperparameters; None where it has none, or no trial."""
     known = account.figures.get("importance")
-    if not known or not account.space.axes:
+    if not known or not searched(account):
         return None
     told = [f"{words[0].upper()}{words[1:]}.".replace("_", " ") for words in known["words"]]
     pictures = [_importance(known)] if any("drop" in row for row in known["axes"]) else []
     # of values that are written out, a grid has all, too
     axes = [axis for axis in ordered(account) if not scales.values(axis)]
-    pictures += [_beside_a_grid(axes, account, known)] if axes and searched(account) else []
+    pictures += [_beside_a_grid(axes, account, known)] if axes else []
     return Section("What mattered", told, pictures=pictures)
 
 

@@ -50,12 +50,12 @@ def _text(found: Plane, names: Sequence[str], part: str) -> str:
     shares = sorted(((float((found.regions == at).mean()), at) for at in range(len(names))), reverse=True)
     seen = [f"{names[at]} {share:.0%}" for share, at in shares if share]
     wrong = int((found.labels != found.predicted).sum())
-    text = f"{len(seen)} of {len(names)} classes have a region here; the largest: {', '.join(seen[:4])}."
-    text += (
-        f" The plane holds {sum(found.shares):.0%} of the inputs' variance. Marks are {len(found.labels):,} rows of the"
-    )
+    first, second = (listed([name for name, _ in loaded]) for loaded in found.loadings)
     return (
-        f"{text} {part}, put down on it in the colour of their class; crosses, {wrong} of them, the model gets wrong."
+        f"{len(seen)} of {len(names)} classes have a region here; the largest: {', '.join(seen[:4])}. "
+        f"The plane holds {sum(found.shares):.0%} of the inputs' variance; component 1 is mostly {first}, component 2 "
+        f"{second}. Marks are {len(found.labels):,} rows of the {part}, put down on it in the colour of their class; "
+        f"crosses, {wrong} of them, the model gets wrong."
     )
 
 
@@ -70,10 +70,12 @@ def _drawn(found: Plane, names: Sequence[str]) -> Figure:
         if spot := _middle(found, place):
             figure.add_annotation(x=spot[0], y=spot[1], text=f"<b>{label(name, 14)}</b>", showarrow=False)
     for axis, update in enumerate((figure.update_xaxes, figure.update_yaxes)):
-        loaded = listed([label(name, 16) for name, _ in found.loadings[axis]])
         grid = found.y if axis else found.x
-        title = f"component {axis + 1} ({found.shares[axis]:.0%} of variance)<br>mostly {loaded}"
-        update(title=title, showgrid=False, range=[short(float(grid[0])), short(float(grid[-1]))])
+        update(
+            title=f"component {axis + 1} ({found.shares[axis]:.0%} of variance)",
+            showgrid=False,
+            range=[short(float(grid[0])), short(float(grid[-1]))],
+        )
     return dressed(figure, 520, legend=False, top=10)
 
 

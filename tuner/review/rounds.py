@@ -13,7 +13,7 @@ from tuner.review.fates import jitter, searched
 from tuner.review.measure import Measure, counted, measure_of, number
 from tuner.review.parts import Picture, Section
 from tuner.review.style import DASHES, PALETTE, SYMBOLS, dressed
-from tuner.search.space import Axis
+from tuner.search.space import LISTED, Axis
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -28,7 +28,7 @@ def rounds(account: Account) -> Section | None:
         return None
     trials = {told.trial.number: told for told in searched(account)}
     # an axis whose values are written out has no box, but shares: it comes last
-    chosen = sorted(ordered(account), key=lambda axis: bool(scales.values(axis)))[:AXES]
+    chosen = sorted(ordered(account), key=lambda axis: axis.domain.kind in LISTED)[:AXES]
     pictures = [_pair(a, b, found, trials, account) for a, b in combinations(chosen, 2)]
     rows = [row for one in found for row in _rows(one)]
     told = [f"{counted(len(found), 'round')}, each from a box around what was good in the ones before."]
@@ -44,7 +44,9 @@ def _pair(
     last, measure = found[-1], measure_of(account)
     ends = [f"{name} {_ends(last['box'][axis.name])}" for name, axis in zip(names, (a, b), strict=True)]
     text = f"Marks are trials, in the colour and shape of their round, lines the boxes. The last: {', '.join(ends)}."
-    return Picture(f"{names[0]} and {names[1]}", text, _drawn(a, b, found, trials, measure), small=True)
+    head = ("round", *names)
+    rows = [(str(one["round"]), *(_ends(one["box"][axis.name]) for axis in (a, b))) for one in found]
+    return Picture(f"{names[0]} and {names[1]}", text, _drawn(a, b, found, trials, measure), head, rows, small=True)
 
 
 def _drawn(

@@ -25,9 +25,9 @@ HOLDOUT = {
 def winner(account: Account) -> Section:
     """Who won, by how much, what fresh seeds say of it, and what rows say that the search never saw."""
     best, measure = account.figures.get("best"), measure_of(account)
-    if not best:
-        return Section("No winner", [_no_winner(account)])
     done = account.status in ("finished", "failed")
+    if not best:
+        return Section("No winner" if done else "No winner yet", [_no_winner(account)])
     title = "The winner, and how sure we are" if done else "The best so far"
     pictures = [picture for picture in (_confirmations(account, measure), _holdout(account)) if picture]
     searched_for = [axis.name for axis in account.space.axes if axis.name in best["params"]]
