@@ -44,6 +44,7 @@ class Config:
     decay: str = "constant"
     decay_rate: float = 0.0
     decay_every: int = 1
+    decay_start: int = 0  # the 0-based epoch that decay counts from: that of the last change of the learning rate
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():

@@ -14,8 +14,8 @@ from models.layout import Layout
 
 
 def learning_rate(config: Config, epoch: int) -> float:
-    """The learning rate of the 0-based epoch `epoch`; the first epoch runs at the undecayed rate."""
-    start, rate = config.learning_rate, config.decay_rate
+    """The learning rate of the 0-based epoch `epoch`; the first that decay counts runs at the undecayed rate."""
+    start, rate, epoch = config.learning_rate, config.decay_rate, epoch - config.decay_start
     schedules: dict[str, Callable[[], float]] = {
         "constant": lambda: start,
         "inverse_time": lambda: start / (1 + rate * epoch),

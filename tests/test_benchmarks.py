@@ -29,6 +29,7 @@ from benchmarks import (
     mlflow_server,
     overhead,
     packing,
+    plan,
     retune_year,
     scale_data,
     sharing,
@@ -119,6 +120,16 @@ def months(folder: Path) -> Result:
         return retune_year.measure(monthly.write(folder), range(2, 4), lambda month: rows[rows.time.dt.month == month])
 
 
+def foretold(_: Path) -> Result:
+    """Told only: tests/test_plan.py plans, and tests/test_cli.py runs."""
+    planned = {"expected": 12.0, "low": 10.0, "high": 14.0}
+    sizes = {"epochs": [20, 21], "disk_mib": [1.0, 1.1], "peak_mib": [1200, 1300]}
+    sweeps = {"digits": [{"planned": planned, "seconds": 10.0, "planning": 9.0, **sizes}]}
+    assert [one["met"] for one in plan.goals(sweeps)] == [True]
+    assert [one["met"] for one in plan.goals({"late": [{**sweeps["digits"][0], "seconds": 18.0}]})] == [False]
+    return {"sweeps": sweeps, "goals": plan.goals(sweeps)}
+
+
 TINY: dict[str, Callable[[Path], Result]] = {
     "sweep_vs_peers": sweep,
     "flights_vs_peers": flights,
@@ -130,6 +141,7 @@ TINY: dict[str, Callable[[Path], Result]] = {
     "faults": harm,
     "sharing": shared,
     "retune_year": months,
+    "plan": foretold,
 }
 
 

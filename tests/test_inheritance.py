@@ -233,6 +233,9 @@ def test_a_sweep_goes_on_as_it_was_when_the_earlier_one_is_gone(sampler: str, pl
     created = Journal(place.sweep("new")).read(1)
     assert len(created["inherited"]["told"]) == (24 if sampler in LEARNERS else 0)
     assert created["inherited"]["starts"]
+    (said,) = sweep.taken_over(place.sweep("new"))
+    assert said.startswith("from old: the losses of 24" if sampler in LEARNERS else "from old: the best of its 24")
+    assert sweep.taken_over(place.sweep("old")) == []
     origins = [trial.origin for trial in live.ledger.trials.values()]
     assert origins[0].startswith("start 1, t00")
     assert origins[0].endswith(" of old")

@@ -47,7 +47,7 @@ GUARDED: dict[str, tuple[str, ...]] = {
     "ray.tune": ("tuner.engine.driver", "tuner.engine.turns", "tuner.engine.pack"),
     "ray": (
         *("tuner.engine.driver", "tuner.engine.turns", "tuner.engine.pack"),
-        *("tuner.engine.connect", "tuner.engine.presence", "tuner.engine.delivery"),
+        *("tuner.engine.connect", "tuner.engine.presence", "tuner.engine.delivery", "tuner.engine.probing"),
         "cluster",
     ),
     "mlflow": ("tuner.engine.tracking",),

@@ -76,7 +76,9 @@ def frame(
 
 def main() -> None:
     """Runs the command; known errors become one message and an exit code."""
-    from tuner.cli import run, submit, control, look, report, model, retune, schedule, cluster  # noqa: F401, I001  # registers them in this order
+    # registers them in this order
+    from tuner.cli import run, plan, panda, panda_asking, submit, control, look  # noqa: F401, I001
+    from tuner.cli import report, model, retune, schedule, cluster  # noqa: F401, I001
 
     use_the_cluster_that_is_up()
     before = signal.signal(signal.SIGTERM, _as_interrupt)

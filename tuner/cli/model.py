@@ -11,6 +11,8 @@ import typer
 
 from tuner.cli.app import FAILED, Json, StorageUri, TrackingUri, answer, app, console, fail, place
 from tuner.cli.find import find_sweep
+from tuner.cli.panda import replayed
+from tuner.cli.panda_looking import named
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
@@ -64,13 +66,15 @@ def _classifier(model: str, storage: str | None, tracking: str | None) -> Classi
     """The registered model, or the one that a sweep exported."""
     from models.classifier import Classifier
     from tuner.engine.history import MODEL_FOLDER
+    from tuner.engine.panda.making import storage_of
 
     where = place(storage)
     if "://" in model or model.startswith(("models:", "runs:")):
         from tuner.engine.tracking import classifier_of
 
         return classifier_of(tracking or where.tracking, model)
-    sweep = where.sweep(find_sweep(model, where))
+    panda = named(model, where)
+    sweep = storage_of(where, panda) if panda else where.sweep(find_sweep(model, where))
     with tempfile.TemporaryDirectory() as folder:
         names = sweep.names(MODEL_FOLDER)
         if not names:
@@ -82,19 +86,22 @@ def _classifier(model: str, storage: str | None, tracking: str | None) -> Classi
 
 @app.command()
 def reproduce(
-    run: Annotated[str, typer.Argument(help="A trial's MLflow run id, or a sweep.", metavar="RUN-or-SWEEP")],
+    run: Annotated[str, typer.Argument(help="A trial's MLflow run id, a sweep, or a panda.", metavar="RUN-or-SWEEP")],
     trial: Annotated[str | None, typer.Argument(help="With a sweep: the trial. [default: its winner]")] = None,
     storage: StorageUri = None,
     tracking: TrackingUri = None,
     as_json: Json = False,
 ) -> None:
-    """Train one trial again, alone, and compare its curve with the one it had in its pack."""
+    """Train one trial again, alone, and compare its curve with the one it had in its pack; replay a panda."""
     from tuner.engine import stages
     from tuner.engine.reproduce import TOLERANCE, compare, retrain, with_params
     from tuner.engine.sweep import load
     from tuner.engine.tracking import run_of
 
     where = place(storage)
+    if panda := named(run, where):
+        replayed(panda, where, console(as_json), as_json)
+        return
     recorded = run_of(tracking or where.tracking, run) if _is_run_id(run) else None
     sweep = where.sweep(recorded.sweep if recorded else find_sweep(run, where))
     _, ledger, _ = load(sweep)

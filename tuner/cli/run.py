@@ -61,7 +61,8 @@ def run(
         _outwait_its_last_driver(made, where, out)
     except StorageError as error:
         fail(str(error), BAD_INPUT)
-    out.print(f"sweep {made}", highlight=False)
+    for line in (f"sweep {made}", *sweep.taken_over(where.sweep(made))):
+        out.print(line, markup=False, highlight=False)
     drive(made, where, out, as_json)
 
 

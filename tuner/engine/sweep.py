@@ -93,6 +93,12 @@ def earlier_sweeps(spec: Spec, place: Place, sweep_id: str | None = None) -> lis
     return earlier.read(spec.search.earlier or (), spec.space(), place.sweep, own)
 
 
+def taken_over(sweep: Storage) -> list[str]:
+    """What the sweep took over from each that `search.from` names: a line for each."""
+    accounts = Inheritance.from_json(Journal(sweep).read(1).get("inherited")).accounts
+    return [f"from {account['words']}" for account in accounts]
+
+
 def load(sweep: Storage) -> tuple[Spec, Ledger, History]:
     """The sweep's spec, and its ledger replayed from the journal."""
     if not sweep.exists(FIRST_ENTRY):

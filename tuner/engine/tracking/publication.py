@@ -19,6 +19,7 @@ from tuner.engine.journal import Journal
 from tuner.engine.storage import Storage
 from tuner.engine.tracking.bulk import Letter, write
 from tuner.engine.tracking.cursor import Cursor
+from tuner.engine.tracking.panda import PandaProjection, is_panda
 from tuner.engine.tracking.projection import PARENT, Projection
 from tuner.engine.tracking.registry import Origin, register
 from tuner.engine.tracking.store import Found, MlflowStore, RefusedError, or_refused, own_tags, told
@@ -36,7 +37,7 @@ class Publication:
     """
 
     def __init__(self, sweep: Storage, store: MlflowStore, cursor: Cursor, entries: int) -> None:
-        self.projection = Projection()
+        self.projection: Projection | PandaProjection = PandaProjection() if is_panda(sweep) else Projection()
         self._sweep = sweep
         self._journal = Journal(sweep)
         self.store = store
@@ -208,9 +209,12 @@ class Publication:
         """What a sweep's run has in the end: leaderboard, summary, and the rounds of a sampler that learns."""
         run_id = self._runs[PARENT].run_id
         result, board = entry["result"], entry.get("leaderboard") or []
-        as_csv, as_table = _tables(board)
         self.store.write_text(run_id, "result.json", json.dumps(result, indent=2))
         self.store.write_text(run_id, "summary.md", result.get("summary_markdown") or "")
+        if schedule := result.get("schedule"):  # a panda has this instead of a leaderboard
+            self.store.write_text(run_id, "schedule.json", json.dumps(schedule, indent=2))
+            return
+        as_csv, as_table = _tables(board)
         self.store.write_text(run_id, "leaderboard.csv", as_csv)
         self.store.write_text(run_id, "leaderboard.json", as_table)
         if rounds := entry.get("rounds"):

@@ -15,6 +15,8 @@ from pathlib import Path
 from tuner.engine.locks import locked
 from tuner.engine.storage import Storage
 from tuner.engine.tracking.cursor import Cursor
+from tuner.engine.tracking.panda import is_panda
+from tuner.engine.tracking.panda_surface import PandaSurface
 from tuner.engine.tracking.publication import Publication
 from tuner.engine.tracking.store import MlflowStore, RefusedError, told
 from tuner.engine.tracking.surface import Surface
@@ -59,7 +61,7 @@ class _Publisher:
         self._drain_seconds = drain_seconds
         self._deadline = time.monotonic() + drain_seconds
         self._longest_pause = longest_pause
-        self._surface = Surface(self._sweep)
+        self._surface = PandaSurface(self._sweep) if is_panda(self._sweep) else Surface(self._sweep)
         self._troubled = False
         self._begun = False
 

@@ -22,6 +22,7 @@ from models.features import Encoder
 from tuner.engine.storage import Storage
 from tuner.engine.tracking import served_model
 from tuner.engine.tracking.interface import example, signature
+from tuner.engine.tracking.runs import LONGEST
 from tuner.engine.tracking.store import MlflowStore
 from tuner.spec import masked
 
@@ -141,8 +142,10 @@ def _figures(result: Mapping[str, Any]) -> dict[str, str]:
     winner = holdout.get("winner") or {}
     tags = {
         "caviar.sweep": result.get("sweep"),
+        "caviar.panda": result.get("panda"),
         "caviar.trial": best.get("trial"),
         "caviar.params": json.dumps(best["params"]) if "params" in best else None,
+        "caviar.schedule": _schedule(result),
         "val_loss": best.get("val_loss"),
         "confirmed_val_loss_mean": again.get("val_loss_mean"),
         "confirmed_val_loss_std": again.get("val_loss_std"),
@@ -150,6 +153,14 @@ def _figures(result: Mapping[str, Any]) -> dict[str, str]:
         "holdout_accuracy": winner.get("accuracy"),
     }
     return {key: str(value) for key, value in tags.items() if value is not None}
+
+
+def _schedule(result: Mapping[str, Any]) -> str | None:
+    """The true hyperparameters of a model that was changed while it trained; one too long for a tag lies in it."""
+    if "schedule" not in result:
+        return None
+    text = json.dumps(result["schedule"])
+    return text if len(text) <= LONGEST else f"{len(result['schedule']['changes'])} changes: see schedule.json in it"
 
 
 def _local(folder: Storage, directory: Path) -> Path:
