@@ -78,7 +78,7 @@ def main() -> None:
     """Runs the command; known errors become one message and an exit code."""
     # registers them in this order
     from tuner.cli import run, plan, panda, panda_asking, submit, control, look  # noqa: F401, I001
-    from tuner.cli import report, model, retune, schedule, cluster  # noqa: F401, I001
+    from tuner.cli import report, model, retune, schedule, cluster  # noqa: F401
 
     use_the_cluster_that_is_up()
     before = signal.signal(signal.SIGTERM, _as_interrupt)
