@@ -15,7 +15,7 @@ from models.classifier import Classifier
 from models.inference import Inference
 from models.layout import Layout
 from tuner.data.snapshot import Snapshot
-from tuner.engine import execution
+from tuner.engine import examined, execution
 from tuner.engine.account import Account
 from tuner.engine.accounting import account
 from tuner.engine.history import MODEL_FOLDER, History, result_name
@@ -97,7 +97,7 @@ def told(where: Place, sweep_id: str, losses: Losses | None = None, packs: int |
     spec, history = driven(where, sweep_id, losses, packs)
     sweep = where.sweep(sweep_id)
     ended = history.concluded and json.loads(sweep.read("result.json"))["status"]
-    return account(sweep, where, spec, history, ended or "running")
+    return account(sweep, spec, history, ended or "running")
 
 
 def _train(sweep: Storage, where: Place, history: History, number: int, losses: Losses | None) -> None:
@@ -132,7 +132,7 @@ def _export(sweep: Storage, where: Place) -> None:
     snapshot = Snapshot.open(where.snapshots / Journal(sweep).read(1)["snapshot"]["digest"])
     layout = Layout(snapshot.encoder.width, (), len(snapshot.classes), batch_norm=False)
     values = torch.randn(1, layout.length, generator=torch.Generator().manual_seed(0))
-    folder = Path(str(sweep.local(MODEL_FOLDER)))
-    Classifier(snapshot.encoder, Inference(layout, values, "relu", len(snapshot.classes)), snapshot.classes).save(
-        folder
-    )
+    network = Inference(layout, values, "relu", len(snapshot.classes))
+    model = Classifier(snapshot.encoder, network, snapshot.classes)
+    model.save(Path(sweep.path(MODEL_FOLDER)))
+    examined.leave(sweep, model, snapshot)

@@ -17,11 +17,12 @@ import pytest
 from mlflow import MlflowClient
 from plotly.offline import get_plotlyjs
 
+from models.classifier import Classifier
 from tests import finished
 from tests.finished import begun, data, driven, made_up, place, told
 from tuner.cli.report import report as command
 from tuner.data.snapshot import Snapshot
-from tuner.engine import accounting, examination
+from tuner.engine import accounting, examination, examined
 from tuner.engine.account import Account
 from tuner.engine.journal import Journal
 from tuner.engine.sweep import load
@@ -176,8 +177,7 @@ def test_without_a_holdout_it_is_judged_on_rows_that_it_has_seen(tmp_path: Path)
     sweep = where.sweep("made-1")
     snapshot = Snapshot.open(where.snapshots / account.data["digest"])
     end = snapshot.splits["validation"].stop
-    model = examination.exported(sweep)
-    assert model is not None
+    model = Classifier.load(Path(sweep.path("model")))
     found = examination.examine(model, replace(snapshot, splits={**snapshot.splits, "holdout": slice(end, end)}))
     assert (found.part, found.rows) == ("validation", 60)
     unmeasured = {**account.figures, "holdout": dict.fromkeys(account.figures["holdout"])}
@@ -268,7 +268,7 @@ def test_a_report_is_left_and_published_with_its_sweep(tmp_path: Path) -> None:
     sweep_id = begun(where, data(tmp_path))
     sweep, uri = where.sweep(sweep_id), f"sqlite:///{tmp_path}/mlflow.db"
     spec, history = driven(where, sweep_id, made_up)
-    accounting.write_report(sweep, where, spec, history, lambda account: f"<p>{account.sweep}</p>")
+    accounting.write_report(sweep, spec, history, lambda account: f"<p>{account.sweep}</p>")
     history.write("ended", status="finished", reason="")
     assert sweep.read("report.html") == b"<p>made-1</p>"
     assert history.unreported is None
@@ -287,7 +287,7 @@ def test_a_report_that_fails_is_a_note(tmp_path: Path) -> None:
     def broken(_: Account) -> str:
         raise ZeroDivisionError("no ink")
 
-    accounting.write_report(where.sweep(sweep_id), where, spec, history, broken)
+    accounting.write_report(where.sweep(sweep_id), spec, history, broken)
     assert history.unreported == "ZeroDivisionError: no ink"
     assert [entry["kind"] for _, entry in Journal(where.sweep(sweep_id)).entries()][-2:] == ["result", "report"]
     _, _, again = load(where.sweep(sweep_id))
@@ -295,15 +295,18 @@ def test_a_report_that_fails_is_a_note(tmp_path: Path) -> None:
     assert again.concluded
 
 
-def test_without_its_rows_a_report_says_so(tmp_path: Path) -> None:
+def test_an_examination_that_fails_is_told_and_keeps_the_model(tmp_path: Path) -> None:
     where = place(tmp_path)
-    sweep_id = begun(where, data(tmp_path))
-    driven(where, sweep_id, made_up)
-    elsewhere = replace(where, storage=finished.Storage(tmp_path / "other"), home=tmp_path / "other")
-    spec, _, history = load(where.sweep(sweep_id))
-    account = accounting.account(where.sweep(sweep_id), elsewhere, spec, history, "finished")
+    driven(where, begun(where, data(tmp_path)), made_up)
+    sweep = where.sweep("made-1")
+    snapshot = Snapshot.open(where.snapshots / Journal(sweep).read(1)["snapshot"]["digest"])
+    examined.leave(sweep, Classifier.load(Path(sweep.path("model"))), replace(snapshot, directory=tmp_path / "gone"))
+    spec, _, history = load(sweep)
+    account = accounting.account(sweep, spec, history, "finished")
     assert account.examined is None
-    assert "because the rows are not at hand" in words(account)
+    assert "The model could not be examined: FileNotFoundError" in words(account)
+    sweep.remove(examined.NAME)
+    assert "There is no exported model" in words(accounting.account(sweep, spec, history, "finished"))
 
 
 class TestCommand:

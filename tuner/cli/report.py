@@ -58,7 +58,7 @@ def _sweep(name: str, storage: str | None, out: Path | None) -> tuple[str, str]:
     sweep = where.sweep(sweep_id)
     spec, _, history = load(sweep)
     status = read(sweep)
-    text = page(account(sweep, where, spec, history, status.status if status else "preparing"))
+    text = page(account(sweep, spec, history, status.status if status else "preparing"))
     if out:
         return sweep_id, _written(out, text)
     sweep.write(REPORT, text.encode())

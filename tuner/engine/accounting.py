@@ -8,9 +8,10 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tuner.engine import archive, stages
-from tuner.engine.account import Account, Draw, Examined, Told, Work
+from tuner.engine import stages
+from tuner.engine.account import Account, Draw, Told, Work
 from tuner.engine.evidence import loss_after
+from tuner.engine.examined import take
 from tuner.engine.history import REPORT
 from tuner.engine.journal import Journal
 from tuner.engine.result import figures, leaderboard
@@ -20,14 +21,13 @@ if TYPE_CHECKING:
     from tuner.engine.history import History
     from tuner.engine.ledger import Ledger
     from tuner.engine.storage import Storage
-    from tuner.engine.sweep import Place
     from tuner.spec import Spec
 
 
-def account(sweep: Storage, place: Place, spec: Spec, history: History, status: str) -> Account:
-    """The sweep as it stands now. It costs some passes of the model over rows, and reads no journal but its start."""
+def account(sweep: Storage, spec: Spec, history: History, status: str) -> Account:
+    """The sweep as it stands now. Nothing is trained, and no model run: what it says of rows was left with it."""
     ledger, created = history.ledger, Journal(sweep).read(1)
-    examined, why = _examined(sweep, place, created["snapshot"]["digest"])
+    examined, why = take(sweep)
     return Account(
         sweep=created["sweep"],
         name=created["name"],
@@ -52,14 +52,14 @@ def account(sweep: Storage, place: Place, spec: Spec, history: History, status: 
     )
 
 
-def write_report(sweep: Storage, place: Place, spec: Spec, history: History, draw: Draw) -> None:
+def write_report(sweep: Storage, spec: Spec, history: History, draw: Draw) -> None:
     """Leaves the report beside the journal of a sweep that has its result, which the journal then says.
 
     Whatever goes wrong with it is noted, and is no fault of the sweep's.
     """
     try:
         status = json.loads(sweep.read("result.json"))["status"]
-        sweep.write(REPORT, draw(account(sweep, place, spec, history, status)).encode())
+        sweep.write(REPORT, draw(account(sweep, spec, history, status)).encode())
     except Exception as error:
         history.write("report", error=f"{type(error).__name__}: {error}"[:500])
     else:
@@ -105,16 +105,3 @@ def _work(history: History) -> list[Work]:
     order = list(Stage)
     keys = sorted(together, key=lambda key: (order.index(key[0]), key[1]))
     return [Work(*key, int(together[key][0]), together[key][1]) for key in keys]
-
-
-def _examined(sweep: Storage, place: Place, digest: str) -> tuple[Examined | None, str]:
-    """The model on rows, else why not: the rest of a report does not need it."""
-    from tuner.engine.examination import examine, exported
-
-    model = exported(sweep)
-    if model is None:
-        return None, "There is no exported model: the sweep has not come to its end, or no trial reached a finite loss."
-    try:
-        return examine(model, archive.fetch(digest, place.storage, place.snapshots)), ""
-    except OSError as error:
-        return None, f"The model was not examined, because the rows are not at hand here: {error}."

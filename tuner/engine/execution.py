@@ -83,7 +83,7 @@ def execute(sweep_id: str, place: Place, show: Show = lambda _: None, draw: Draw
             if not concluded:
                 _finish(sweep_id, spec, place, history, reporter, draw=draw)
             elif not history.ended:  # killed between its last entries
-                _end(sweep, place, spec, history, draw)
+                _end(sweep, spec, history, draw)
             result = _published(sweep, history, publisher)
         except BaseException as error:
             _abandon(history, ledger, reporter, error)
@@ -130,12 +130,12 @@ def _finish(
             command = _train(sweep_id, spec, place, history, reporter)
             if command is None:  # before Ray is stopped, so that both MLflow and Ray end meanwhile
                 _conclude(sweep, history, reporter)
-                _end(sweep, place, spec, history, draw)
+                _end(sweep, spec, history, draw)
         if command is not None:
             pause.obey(command, sweep, history, reporter)
     if not history.concluded:
         _conclude(sweep, history, reporter)
-        _end(sweep, place, spec, history, draw)
+        _end(sweep, spec, history, draw)
 
 
 def _require_snapshot(sweep: Storage, place: Place) -> None:
@@ -189,10 +189,10 @@ def _conclude(sweep: Storage, history: History, reporter: status.Reporter) -> No
     )
 
 
-def _end(sweep: Storage, place: Place, spec: Spec, history: History, draw: Draw | None) -> None:
+def _end(sweep: Storage, spec: Spec, history: History, draw: Draw | None) -> None:
     """Writes the last entries. The report's comes before: meanwhile the result is published, and the model."""
     if draw:
-        accounting.write_report(sweep, place, spec, history, draw)
+        accounting.write_report(sweep, spec, history, draw)
     result = json.loads(sweep.read("result.json"))
     history.write("ended", status=result["status"], reason=result.get("reason") or "")
 
