@@ -109,12 +109,13 @@ def drive(sweep_id: str, where: Place, out: Console, as_json: bool) -> None:
 
 
 def _print_result(result: SweepResult, out: Console) -> None:
+    from rich.text import Text
+
     from tuner.review.describe import describe_result
 
     figures: dict[str, Any] = result.figures
     out.print(describe_result(figures, result.leaderboard, result.unsent), highlight=False)
     command = "caviar" if shutil.which("caviar") else sys.argv[0]
-    review = [f"{command} ui"] + ([figures["report_path"]] if figures["report_path"] else [])
-    out.print(f"[bold]review[/bold]   {'  '.join(review)}", highlight=False)
-    if result.unreported:
-        out.print(f"note     there is no report: {result.unreported}", highlight=False, markup=False)
+    out.print(f"[bold]review[/bold]   {command} ui", highlight=False)
+    told = figures["report_path"] or f"none: {result.unreported}"
+    out.print(Text.assemble(("report", "bold"), f"   {told}"), soft_wrap=True)
