@@ -27,6 +27,7 @@ from tuner.engine.account import Account
 from tuner.engine.journal import Journal
 from tuner.engine.sweep import load
 from tuner.engine.tracking import publisher
+from tuner.review import fates
 from tuner.review.parts import Picture, Section
 from tuner.review.report import SECTIONS, report
 from tuner.review.style import label
@@ -235,7 +236,7 @@ def test_rounds_are_told_with_their_boxes_and_reasons(make: Make) -> None:
     assert widths[-1] < widths[0]
 
 
-def test_a_thousand_trials_stay_a_page(make: Make) -> None:
+def test_a_thousand_trials_stay_a_page_and_more_are_drawn_in_part(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     many = {"sampler": "random", "trials": 1000, "seed": 0}
     account = make(search=many, stopping={"none": {"max_epochs": 30}})
     page = report(account)
@@ -243,6 +244,13 @@ def test_a_thousand_trials_stay_a_page(make: Make) -> None:
     curve = pictures(account)["Validation curves by rung"]
     assert sum(x is not None for trace in curve.figure.data for x in trace.x) < 25_000
     assert "at most about 20 epochs are drawn: the first, the last" in curve.text
+    monkeypatch.setattr(fates, "MOST", 100)
+    few = pictures(account)["Validation curves by rung"]
+    assert "Of 1,000 trials 100 are drawn, the best 10 and others evenly; all are counted." in few.text
+    names = {name for trace in few.figure.data if trace.text for name in trace.text}
+    ranked = sorted(account.trials, key=lambda one: one.score if one.trial.stage is Stage.SEARCH else math.inf)
+    assert len(names) == 100
+    assert {one.trial.id for one in ranked[:10]} <= names
 
 
 def test_names_from_the_data_are_text(make: Make) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.engine.account import Account, Told
 from tuner.review import scales
-from tuner.review.comparison import after, compared, scores_with
-from tuner.review.fates import jitter, scatter, searched
+from tuner.review.comparison import after, compared, five, scores_with
+from tuner.review.fates import drawn, jitter, left_out, scatter, searched
 from tuner.review.measure import Span, counted, measure_of, number, span_of
 from tuner.review.parts import Picture, Section
 from tuner.review.style import GREY, dressed
@@ -36,7 +36,7 @@ def axes(account: Account) -> Section | None:
     told = lead if len(views) > 1 else f"All losses are those after {after(views[0])}."
     return Section(
         "Loss over each hyperparameter",
-        [f"{told} {EDGE}"],
+        [f"{told} {EDGE}{left_out(trials)}"],
         pictures=[_picture(a, trials, views, account) for a in shown],
     )
 
@@ -72,7 +72,7 @@ def _drawn(axis: Axis, trials: Sequence[Told], views: Sequence[int], account: Ac
     spans = {epochs: span_of((t.after[epochs] for t in trials if epochs in t.after), measure) for epochs in views}
     for epochs in views:
         made = [*_boxes(axis, trials, epochs, spans[epochs])]
-        made += scatter(trials, epochs, account, spans[epochs], across=_across(axis), said=_said(axis))
+        made += scatter(drawn(trials), epochs, account, spans[epochs], across=_across(axis), said=_said(axis))
         figure.add_traces(made)
         owners += [epochs] * len(made)
     for trace, epochs in zip(figure.data, owners, strict=True):
@@ -110,7 +110,7 @@ def _buttons(owners: Sequence[int], spans: Mapping[int, Span]) -> dict[str, Any]
 
 
 def _boxes(axis: Axis, trials: Sequence[Told], epochs: int, span: Span) -> list[Box]:
-    """Of an axis with few values a box a value, behind its trials: the quartiles, and the median as a line."""
+    """Of an axis with few values a box a value, behind its trials: quartiles, median and extremes."""
     from plotly.graph_objects import Box
 
     made, listed = [], scales.values(axis)
@@ -121,8 +121,9 @@ def _boxes(axis: Axis, trials: Sequence[Told], epochs: int, span: Span) -> list[
             "fillcolor": "rgba(138,138,138,0.14)",
             "hoverinfo": "skip",
         }
-        look |= {"width": 0.7 / len(listed), "boxpoints": False, "showlegend": False, "name": number(value)}
+        look |= {"width": 0.7 / len(listed), "showlegend": False, "name": number(value)}
         if len(scores) >= FEWEST:
-            x = [round(scales.place(axis, value), 4)] * len(scores)
-            made.append(Box(y=[span.place(score) for score in scores], x=x, **look))
+            ends = dict(zip(("lowerfence", "q1", "median", "q3", "upperfence"), five(scores), strict=True))
+            quartiles = {name: [span.place(end)] for name, end in ends.items()}
+            made.append(Box(x=[round(scales.place(axis, value), 4)], **quartiles, **look))
     return made

@@ -33,6 +33,16 @@ def scores_with(axis: Axis, value: Value, trials: Sequence[Told], epochs: int) -
     return [t.after[epochs] for t in trials if epochs in t.after and t.trial.params[axis.name] == value]
 
 
+def five(scores: Sequence[float]) -> tuple[float, float, float, float, float]:
+    """Minimum, quartiles and maximum of at least two scores; one that diverged is infinity."""
+    ordered = sorted(scores)
+    last = len(ordered) - 1
+    low, high = (
+        ordered[-(-last * part // 4)] for part in (1, 3)
+    )  # of two neighbours the worse: half to infinity is none
+    return ordered[0], low, median(ordered), high, ordered[-1]
+
+
 def after(epochs: int) -> str:
     """`epochs` in words."""
     return counted(epochs, "epoch")

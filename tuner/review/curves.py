@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuner.engine.account import Account, Told
-from tuner.review.fates import best_word, searched, winner_of
+from tuner.review.fates import best_word, drawn, left_out, searched, winner_of
 from tuner.review.measure import Measure, Span, counted, decades, listed, measure_of, span_of
 from tuner.review.parts import Picture, Section
 from tuner.review.style import BLUE, GREY, VERMILION, dressed
@@ -27,14 +27,15 @@ def curves(account: Account) -> Section | None:
     trials = [told for told in searched(account) if told.rows]
     if not any(math.isfinite(row.val_loss) for told in trials for row in told.rows):
         return None
-    measure, groups = measure_of(account), _groups(trials, account)
-    most = max(FEWEST, POINTS // len(trials))
+    measure, groups, shown = measure_of(account), _groups(trials, account), drawn(trials)
+    most = max(FEWEST, POINTS // len(shown))
     rows = []
     for epochs, group in groups:
         best = min(group, key=lambda told: told.score)
         rows.append((_ended(epochs), f"{len(group):,}", best.trial.id, measure.text(best.score)))
     head = ("ended", "trials", "best of them", f"its {measure.title}")
-    text, figure = _text(trials, groups, account, most), _drawn(groups, account, measure, most)
+    text = _text(trials, groups, account, most) + left_out(trials)
+    figure = _drawn(groups, {told.trial.id for told in shown}, account, most)
     return Section("Learning curves", pictures=[Picture("Validation curves by rung", text, figure, head, rows)])
 
 
@@ -51,15 +52,17 @@ def _ended(epochs: int) -> str:
     return f"at epoch {epochs}" if epochs else "before the first rung"
 
 
-def _drawn(groups: Groups, account: Account, measure: Measure, most: int) -> Figure:
+def _drawn(groups: Groups, shown: Collection[str], account: Account, most: int) -> Figure:
+    """The curves of the trials `shown`, a trace a group."""
     from plotly.graph_objects import Figure
 
-    figure, best = Figure(), winner_of(account)
+    figure, best, measure = Figure(), winner_of(account), measure_of(account)
     span = span_of((_score(row, measure) for _, group in groups for told in group for row in told.rows), measure)
     for place, (epochs, group) in enumerate(groups, 1):
         share = place / len(groups)
         line = {"color": BLUE if epochs == account.rungs[-1] else GREY, "width": 0.8 + 0.7 * share}
-        trace = _lines(group, span, most, account.rungs, line)
+        some = [told for told in group if told.trial.id in shown]
+        trace = _lines(some, span, most, account.rungs, line)
         figure.add_trace(trace.update(name=f"{_ended(epochs)} ({len(group):,})", opacity=0.3 + 0.5 * share))
     if best:
         trace = _lines([best], span, 10 * FEWEST, account.rungs, {"color": VERMILION, "width": 3})

@@ -14,6 +14,7 @@ from tuner.trial import Stage, State
 if TYPE_CHECKING:
     from plotly.graph_objects import Scatter
 
+MOST = 2_000  # trials in a picture: a phone draws no more at once, and the file stays small
 MANY = 200  # trials, from which on marks are small
 GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -21,6 +22,24 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 def searched(account: Account) -> list[Told]:
     """The trials of the search, in the order in which they were drawn."""
     return [told for told in account.trials if told.trial.stage is Stage.SEARCH]
+
+
+def drawn(trials: Sequence[Told]) -> list[Told]:
+    """The trials that a picture shows: all, or where these are too many, the best tenth of MOST and others evenly."""
+    if len(trials) <= MOST:
+        return list(trials)
+    best = {told.trial.id for told in sorted(trials, key=lambda told: (told.score, told.trial.number))[: MOST // 10]}
+    others = [told for told in trials if told.trial.id not in best]
+    step = len(others) / (MOST - len(best))
+    kept = best | {others[int(place * step)].trial.id for place in range(MOST - len(best))}
+    return [told for told in trials if told.trial.id in kept]
+
+
+def left_out(trials: Sequence[Told]) -> str:
+    """A sentence about trials that are not drawn, after a space; nothing where all are."""
+    if len(trials) <= MOST:
+        return ""
+    return f" Of {len(trials):,} trials {MOST:,} are drawn, the best {MOST // 10} and others evenly; all are counted."
 
 
 def winner_of(account: Account) -> Told | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tuner.engine.account import Account, Told
 from tuner.review import scales
 from tuner.review.axes import ordered
-from tuner.review.fates import jitter, searched
+from tuner.review.fates import drawn, jitter, left_out, searched
 from tuner.review.measure import Measure, counted, measure_of, number
 from tuner.review.parts import Picture, Section
 from tuner.review.style import DASHES, PALETTE, SYMBOLS, dressed
@@ -26,12 +26,13 @@ def rounds(account: Account) -> Section | None:
     found = [one for one in account.rounds if one.get("box")]
     if not found or not account.space.axes:
         return None
-    trials = {told.trial.number: told for told in searched(account)}
+    trials = {told.trial.number: told for told in drawn(searched(account))}
     # an axis whose values are written out has no box, but shares: it comes last
     chosen = sorted(ordered(account), key=lambda axis: axis.domain.kind in LISTED)[:AXES]
     pictures = [_pair(a, b, found, trials, account) for a, b in combinations(chosen, 2)]
     rows = [row for one in found for row in _rows(one)]
-    told = [f"{counted(len(found), 'round')}, each from a box around what was good in the ones before."]
+    lead = f"{counted(len(found), 'round')}, each from a box around what was good in the ones before."
+    told = [lead + left_out(searched(account))]
     told += [f"Round {one['round']}: {counted(len(one['trials']), 'trial')}; {one['reason']}." for one in found]
     head = ("round", "hyperparameter", "box", "why")
     return Section("From coarse to fine", told, head, rows, pictures=pictures, folded="all boxes, and why")

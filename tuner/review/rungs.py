@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from tuner.engine.account import Account, Told, Work
-from tuner.review.fates import diverged, fate, jitter, scatter, searched
+from tuner.review.fates import diverged, drawn, fate, jitter, left_out, scatter, searched
 from tuner.review.measure import Measure, counted, measure_of, span_of
 from tuner.review.parts import Picture, Section
 from tuner.review.style import BLUE, VERMILION, dressed, label
@@ -37,7 +37,9 @@ def _fell(account: Account, reached: Sequence[int]) -> Picture:
     figure, shown = Figure(), set[str]()
     for place, epochs in enumerate(reached):
         across = partial(_beside, place)
-        for trace in scatter(trials, epochs, account, span, across=across, said=lambda told: label(told.reason, 90)):
+        for trace in scatter(
+            drawn(trials), epochs, account, span, across=across, said=lambda told: label(told.reason, 90)
+        ):
             trace.showlegend = trace.name not in shown
             shown.add(trace.name)
             figure.add_trace(trace)
@@ -56,7 +58,13 @@ def _fell(account: Account, reached: Sequence[int]) -> Picture:
         "median",
         "worst that went on",
     )
-    return Picture("Where trials fell", _text(trials, reached, account), dressed(figure, 440, top=70), head, rows)
+    return Picture(
+        "Where trials fell",
+        _text(trials, reached, account) + left_out(trials),
+        dressed(figure, 440, top=70),
+        head,
+        rows,
+    )
 
 
 def _beside(place: int, told: Told) -> float:
