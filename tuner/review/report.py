@@ -85,7 +85,8 @@ def _asked(account: Account) -> Section:
     ends = (
         f"compared at epochs {', '.join(map(str, account.rungs))}" if len(account.rungs) > 1 else "trained to the end"
     )
-    told = [f"Drawn by {account.sampler}, stopped by {account.stopping.replace('_', ' ')}: trials are {ends}."]
+    rule = "stopped by nothing" if account.stopping == "none" else f"stopped by {account.stopping.replace('_', ' ')}"
+    told = [f"Drawn by {account.sampler.replace('_', ' ')}, {rule}: trials are {ends}."]
     told += [f"Fixed: {', '.join(fixed)}."] if fixed else []
     return Section("What was searched", told, ("hyperparameter", "domain"), rows, folded="the space")
 
