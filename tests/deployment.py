@@ -1,0 +1,130 @@
+"""All of deploy/compose.yaml, up and down as `docker compose` does it, on containers of namespaces."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tests import compose
+from tests.containers import Container
+from tests.hosts import Host, Network
+
+PREFIXES = {"inside": "10.81.0", "outside": "10.82.0"}
+SECONDS = 90.0
+
+
+class Deployment:
+    """The services of the file. `folder` has their volumes and, in `secrets`, what the file's secrets name."""
+
+    def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.file = compose.load(variables)
+        self.running: dict[str, Container] = {}
+        self._networks = {name: Network(name, prefix, folder) for name, prefix in PREFIXES.items()}
+        self._numbers = {name: number for number, name in enumerate(self.file["services"], 10)}
+
+    def up(self, *names: str) -> None:
+        """Starts services, each as soon as what it depends on is ready, and waits until all are."""
+        wanted = self._with_needs(names or [one for one in self.file["services"] if not self._of_profile(one)])
+        ready = {name for name in wanted if name in self.running}
+        until = time.monotonic() + SECONDS
+        while waiting := wanted - ready:
+            for name in waiting - set(self.running):
+                if self._needs(name) <= ready:
+                    self._start(name)
+            ready |= {name for name in waiting & set(self.running) if self._is_ready(self.running[name])}
+            late = {name: self.running[name].said() for name in waiting & set(self.running)}
+            assert time.monotonic() < until, f"not ready in {SECONDS:.0f} seconds: {late}"
+            time.sleep(0.2)
+
+    def stop(self, *names: str) -> None:
+        for name in names or list(reversed(self.running)):
+            if name in self.running:
+                self.running.pop(name).stop()
+                for network in self._of(name):
+                    self._networks[network].unplug(name)
+
+    def down(self, *, volumes: bool) -> None:
+        """Ends all services; with `volumes`, what they have stored is gone."""
+        self.stop()
+        if volumes:
+            shutil.rmtree(self.folder / "volumes")
+
+    def close(self) -> None:
+        """Ends everything at once."""
+        for container in self.running.values():
+            container.host.kill()
+        for network in self._networks.values():
+            network.kill()
+
+    def plug(self, host: Host, network: str) -> None:
+        """Cables another machine to the network."""
+        self._networks[network].plug(host, 200)
+
+    def address(self, name: str, network: str) -> str:
+        return f"{PREFIXES[network]}.{self._numbers[name]}"
+
+    def _start(self, name: str) -> None:
+        service = self.file["services"][name]
+        self.running[name] = container = Container(name, service, self.folder / "containers" / name)
+        for network in self._of(name):
+            self._networks[network].plug(container.host, self._numbers[name])
+        container.host.run("ip", "link", "set", "dev", "lo", "up")
+        for name_, value in service.get("sysctls", {}).items():
+            container.host.run("sysctl", "-w", f"{name_}={value}")
+        container.make_root(self._hosts(name), self._mounts(name))
+        container.start()
+
+    def _is_ready(self, container: Container) -> bool:
+        """Whether it is healthy, or has ended, and well, where it has no health check."""
+        if "healthcheck" in container.service:
+            return container.is_healthy()
+        assert not container.exit_code(), f"{container.name}: {container.said()}"
+        return container.exit_code() == 0
+
+    def _needs(self, name: str) -> set[str]:
+        return set(self.file["services"][name].get("depends_on", ()))
+
+    def _with_needs(self, names: Iterable[str]) -> set[str]:
+        found = set(names)
+        return (
+            found
+            if all(self._needs(name) <= found for name in found)
+            else self._with_needs(found.union(*(self._needs(name) for name in found)))
+        )
+
+    def _of_profile(self, name: str) -> bool:
+        return "profiles" in self.file["services"][name]
+
+    def _of(self, name: str) -> list[str]:
+        return list(self.file["services"][name]["networks"])
+
+    def _hosts(self, name: str) -> str:
+        """The names that a container knows: its own, and those of the others in its networks."""
+        lines = ["127.0.0.1 localhost"]
+        for network in self._of(name):
+            others = [one for one in self._numbers if network in self._of(one)]
+            lines += [f"{self.address(one, network)} {one}" for one in others]
+        return "\n".join(lines) + "\n"
+
+    def _mounts(self, name: str) -> dict[str, Path]:
+        """What the service mounts: the path in the container, and the path here."""
+        service = self.file["services"][name]
+        found = {f"/run/secrets/{one}": self.folder / "secrets" / one for one in service.get("secrets", [])}
+        writable = ["/var/lib/caviar", "/var/tmp"] if "build" in service else []  # noqa: S108  # the image's VOLUME
+        found |= {path: self.folder / "volumes" / f"{name}-{Path(path).name}" for path in writable}
+        for volume in service.get("volumes", []):
+            source, target = volume.split(":")[:2]
+            named = source in self.file["volumes"]
+            found[target] = self.folder / "volumes" / source if named else self._file(source)
+        for path in found.values():
+            if path.is_relative_to(self.folder / "volumes"):
+                path.mkdir(parents=True, exist_ok=True)
+        return found
+
+    def _file(self, source: str) -> Path:
+        """A file or folder beside compose.yaml; the test's own, where it has one."""
+        own = self.folder / source
+        return own if own.exists() else compose.DEPLOY / source
