@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import psutil
 
@@ -97,17 +97,8 @@ class Container:
         if self.name == "postgres":
             words = ["sh", "-euc", POSTGRES, "sh", *words]
         with self.log.open("ab") as log:
-            command, nothing = self._command(*words), subprocess.DEVNULL
+            command, nothing = self.command(*words), subprocess.DEVNULL
             self._process = subprocess.Popen(command, env=self.env, stdin=nothing, stdout=log, stderr=log)
-
-    def run(self, *args: str, stdin: IO[bytes] | None = None, stdout: IO[bytes] | None = None) -> int:
-        """The exit code of a command beside the service's, as of `docker compose exec`; errors go to `log`."""
-        with self.log.open("ab") as log:
-            given = subprocess.DEVNULL if stdin is None else stdin
-            command = self._command(*args)
-            return subprocess.run(
-                command, check=False, env=self.env, stdin=given, stdout=stdout or log, stderr=log, timeout=120
-            ).returncode
 
     def exit_code(self) -> int | None:
         """How the service ended; None while it runs."""
@@ -118,7 +109,8 @@ class Container:
         """What the service's own health check says. AssertionError if the service has ended."""
         assert self.exit_code() is None, f"{self.name} ended with {self.exit_code()}: {self.said()}"
         kind, *test = self.service["healthcheck"]["test"]
-        return self.run(*(["sh", "-c", *test] if kind == "CMD-SHELL" else test)) == 0
+        command = self.command(*(["sh", "-c", *test] if kind == "CMD-SHELL" else test))
+        return subprocess.run(command, check=False, env=self.env, capture_output=True, timeout=120).returncode == 0
 
     def said(self) -> str:
         return self.log.read_text(errors="replace")[-4000:]
@@ -136,7 +128,8 @@ class Container:
         if self._process:
             self._process.wait(20)
 
-    def _command(self, *args: str) -> list[str]:
+    def command(self, *args: str) -> list[str]:
+        """`args` as a command in the container, as its user; `env` is for it."""
         uid, gid = self.user.split(":")
         inside = ["chroot", ROOT, "setpriv", f"--reuid={uid}", f"--regid={gid}", *BARE]
         return self.host.command(*inside, "env", "--chdir=/tmp", *args)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from tests import compose
@@ -12,11 +12,11 @@ from tests.containers import Container
 from tests.hosts import Host, Network
 
 PREFIXES = {"inside": "10.81.0", "outside": "10.82.0"}
-SECONDS = 90.0
+SECONDS = 150.0
 
 
 class Deployment:
-    """The services of the file. `folder` has their volumes and, in `secrets`, what the file's secrets name."""
+    """The services of the file. `folder` is a copy of deploy/, in which secrets and volumes come into being."""
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         self.folder = folder
@@ -25,9 +25,14 @@ class Deployment:
         self._networks = {name: Network(name, prefix, folder) for name, prefix in PREFIXES.items()}
         self._numbers = {name: number for number, name in enumerate(self.file["services"], 10)}
 
-    def up(self, *names: str) -> None:
-        """Starts services, each as soon as what it depends on is ready, and waits until all are."""
-        wanted = self._with_needs(names or [one for one in self.file["services"] if not self._of_profile(one)])
+    def up(self, *names: str, profile: str | None = None) -> None:
+        """Starts services, each as soon as what it depends on is ready, and waits until all are.
+
+        None named are all: those without a profile, and those of `profile`.
+        """
+        services = self.file["services"]
+        all_of_them = [one for one in services if profile in services[one].get("profiles", [profile])]
+        wanted = self._with_needs(names or all_of_them)
         ready = {name for name in wanted if name in self.running}
         until = time.monotonic() + SECONDS
         while waiting := wanted - ready:
@@ -37,7 +42,7 @@ class Deployment:
             ready |= {name for name in waiting & set(self.running) if self._is_ready(self.running[name])}
             late = {name: self.running[name].said() for name in waiting & set(self.running)}
             assert time.monotonic() < until, f"not ready in {SECONDS:.0f} seconds: {late}"
-            time.sleep(0.2)
+            time.sleep(1)  # a look costs a process
 
     def stop(self, *names: str) -> None:
         for name in names or list(reversed(self.running)):
@@ -59,9 +64,15 @@ class Deployment:
         for network in self._networks.values():
             network.kill()
 
-    def plug(self, host: Host, network: str) -> None:
-        """Cables another machine to the network."""
-        self._networks[network].plug(host, 200)
+    def client(self) -> Host:
+        """A machine outside, for which the published names lead to the proxy."""
+        host = Host("client", self.folder)
+        self._networks["outside"].plug(host, 200)
+        variables = self.file["services"]["proxy"]["environment"]
+        names = [name for variable, name in variables.items() if variable.endswith("_NAME")]
+        (self.folder / "hosts").write_text(f"{self.address('proxy', 'outside')} {' '.join(names)}\n")
+        host.run("mount", "--bind", str(self.folder / "hosts"), "/etc/hosts")
+        return host
 
     def address(self, name: str, network: str) -> str:
         return f"{PREFIXES[network]}.{self._numbers[name]}"
@@ -87,16 +98,13 @@ class Deployment:
     def _needs(self, name: str) -> set[str]:
         return set(self.file["services"][name].get("depends_on", ()))
 
-    def _with_needs(self, names: Iterable[str]) -> set[str]:
+    def _with_needs(self, names: Collection[str]) -> set[str]:
         found = set(names)
         return (
             found
             if all(self._needs(name) <= found for name in found)
             else self._with_needs(found.union(*(self._needs(name) for name in found)))
         )
-
-    def _of_profile(self, name: str) -> bool:
-        return "profiles" in self.file["services"][name]
 
     def _of(self, name: str) -> list[str]:
         return list(self.file["services"][name]["networks"])
@@ -112,19 +120,15 @@ class Deployment:
     def _mounts(self, name: str) -> dict[str, Path]:
         """What the service mounts: the path in the container, and the path here."""
         service = self.file["services"][name]
-        found = {f"/run/secrets/{one}": self.folder / "secrets" / one for one in service.get("secrets", [])}
+        secrets = {one: self.folder / self.file["secrets"][one]["file"] for one in service.get("secrets", [])}
+        found = {f"/run/secrets/{name}": file for name, file in secrets.items()}
         writable = ["/var/lib/caviar", "/var/tmp"] if "build" in service else []  # noqa: S108  # the image's VOLUME
         found |= {path: self.folder / "volumes" / f"{name}-{Path(path).name}" for path in writable}
         for volume in service.get("volumes", []):
             source, target = volume.split(":")[:2]
             named = source in self.file["volumes"]
-            found[target] = self.folder / "volumes" / source if named else self._file(source)
+            found[target] = self.folder / ("volumes" if named else "") / source
         for path in found.values():
             if path.is_relative_to(self.folder / "volumes"):
                 path.mkdir(parents=True, exist_ok=True)
         return found
-
-    def _file(self, source: str) -> Path:
-        """A file or folder beside compose.yaml; the test's own, where it has one."""
-        own = self.folder / source
-        return own if own.exists() else compose.DEPLOY / source
