@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)(?:(:[-?])([^}]*))?\})")
+CASTS: dict[str, Callable[[Any], Any]] = {"replicas": int}  # fields that are no texts, also where a variable gives them
 
 
 def load(variables: Mapping[str, str]) -> dict[str, Any]:
@@ -35,7 +36,11 @@ def _filled(value: Any, variables: Mapping[str, str]) -> Any:
         case list():
             return [_filled(item, variables) for item in value]
         case dict():
-            return {name: _filled(item, variables) for name, item in value.items()}
+            return {name: CASTS.get(name, _same)(_filled(item, variables)) for name, item in value.items()}
+    return value
+
+
+def _same(value: Any) -> Any:
     return value
 
 
