@@ -110,7 +110,7 @@ class Site:
             "SSL_CERT_FILE": str(secrets / "tls.crt"),
         }
         command = self.client.command(sys.executable, "-m", "tuner.cli", *args, "--json")
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}\n{self.said()}"
         return json.loads(done.stdout.splitlines()[-1])
 

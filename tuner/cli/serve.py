@@ -67,13 +67,13 @@ def mlflow(host: Host = None, mlflow_port: Port = MLFLOW_PORT) -> None:
     from tuner.cli import credentials
     from tuner.engine.tracking import embedded_uri, prepare
 
-    home = own_home()
+    admin, home = credentials.admin(), own_home()
     home.mkdir(parents=True, exist_ok=True)
     uri = checked(os.environ.get(DATABASE) or embedded_uri(home))
     artifacts = _uri(os.environ.get(ARTIFACTS) or str(home / "artifacts"))
     prepare(uri)
     where = (_address(host), mlflow_port, home)
-    serving.become(serving.mlflow(*where, database=uri, artifacts=artifacts, admin=credentials.admin(), env=os.environ))
+    serving.become(serving.mlflow(*where, database=uri, artifacts=artifacts, admin=admin, env=os.environ))
 
 
 @app.command()
