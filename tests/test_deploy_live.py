@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,11 @@ class Site:
         assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}\n{self.said()}"
         return json.loads(done.stdout.splitlines()[-1])
 
+    def predictions(self) -> bytes:
+        """What the registered model says of the digits: it comes through the proxy, MLflow, its database and S3."""
+        self.caviar("predict", "models:/digits@champion", "digits.npz", "--out", "predictions.csv")
+        return (self.folder / "predictions.csv").read_bytes()
+
     def statuses(self, *urls: str) -> list[int]:
         """How the servers answer somebody outside who has neither token nor password."""
         trusting = f"SSL_CERT_FILE={self.folder / 'secrets' / 'tls.crt'}"
@@ -153,13 +159,23 @@ def site(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Iterator[Sit
         made.close()
 
 
+@dataclass(frozen=True)
+class Used:
+    """What was seen after a sweep and a re-tune, which ran at the same time."""
+
+    job: Any
+    periods: list[dict[str, Any]]
+    status: Any
+    predictions: bytes
+
+
 @pytest.fixture(scope="module")
-def used(site: Site) -> dict[str, Any]:
-    """What a sweep and a re-tune answered, which ran at the same time."""
+def used(site: Site) -> Used:
     site.deliver()
     site.deployment.up("scheduler")
-    result = site.caviar("submit", "digits.yaml", "--id", "first", "--no-ship", "--follow")
-    return {"sweep": result, "periods": wait_until(lambda: settled(site), 120, site.said())}
+    job = site.caviar("submit", "digits.yaml", "--id", "first", "--no-ship", "--follow")
+    periods = wait_until(lambda: settled(site), 120, "a verdict")
+    return Used(job, periods, site.caviar("status", "first"), site.predictions())
 
 
 def settled(site: Site) -> list[dict[str, Any]]:
@@ -183,13 +199,24 @@ def test_the_proxy_lets_nobody_in_without_password_or_token(site: Site) -> None:
     assert site.statuses(search, f"https://{RAY}/api/jobs/", f"https://{MLFLOW}/health") == [401, 401, 200]
 
 
-def test_a_sweep_and_a_retune_run_through_it(used: dict[str, Any]) -> None:
-    assert used["sweep"]["status"] == "finished"
-    assert [period["state"] for period in used["periods"]] == ["promoted"]
+def test_a_sweep_and_a_retune_run_through_it(used: Used) -> None:
+    assert used.job["state"] == "SUCCEEDED"
+    assert (used.status["status"], used.status["trials"]) == ("finished", 8)
+    assert [period["state"] for period in used.periods] == ["promoted"]
 
 
-def test_restored_from_its_backup_it_goes_on(site: Site, used: dict[str, Any]) -> None:
+def test_restored_from_its_backup_it_is_as_before_and_goes_on(site: Site, used: Used) -> None:
     site.follow_the_runbook("Backup")
     site.follow_the_runbook("Restore")
-    assert site.retuned() == used["periods"]
-    assert site.caviar("status", "first")["best"] == used["sweep"]["best"]
+    assert site.retuned() == used.periods
+    assert site.caviar("status", "first") == used.status
+    assert site.predictions() == used.predictions
+    site.caviar("extend", "first", "--trials", "+4", "--address", f"https://{RAY}")
+    extended = wait_until(lambda: finished(site, 12), 120, "four more trials")
+    assert extended["best"]["val_loss"] <= used.status["best"]["val_loss"]
+
+
+def finished(site: Site, trials: int) -> Any:
+    """The status of the sweep, once it has ended with so many trials."""
+    status = site.caviar("status", "first")
+    return status if (status["status"], status["trials"]) == ("finished", trials) else None
