@@ -8,7 +8,7 @@ chmod 700 "$folder"
 
 make() { # NAME BYTES
     if [ ! -s "$folder/$1" ]; then
-        openssl rand -hex "$2" >"$folder/$1.new"
+        printf %s "$(openssl rand -hex "$2")" >"$folder/$1.new" # a line feed at its end would become part of it
         chmod 444 "$folder/$1.new"
         mv "$folder/$1.new" "$folder/$1"
         echo "made $folder/$1"
