@@ -6,6 +6,7 @@ image would bring comes from this machine, too: Caviar with its Python, PostgreS
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -115,18 +116,19 @@ class Container:
     def said(self) -> str:
         return self.log.read_text(errors="replace")[-4000:]
 
-    def stop(self, seconds: float = 30) -> None:
-        """SIGTERM to the service, and then the end of all that is left."""
-        if self._process and self._process.poll() is None:
-            (service,) = psutil.Process(self._process.pid).children()  # below nsenter
-            service.terminate()
-            try:
-                self._process.wait(seconds)
-            finally:
-                self.host.kill()
+    def terminate(self) -> None:
+        """SIGTERM to the service."""
+        if self.exit_code() is None and self._process:
+            for service in psutil.Process(self._process.pid).children():  # below nsenter
+                service.terminate()
+
+    def end(self, seconds: float) -> None:
+        """Gives the service so long to end, and then ends all that is left."""
+        assert self._process
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
         self.host.kill()
-        if self._process:
-            self._process.wait(20)
+        self._process.wait(20)
 
     def command(self, *args: str) -> list[str]:
         """`args` as a command in the container, as its user; `env` is for it."""

@@ -13,6 +13,7 @@ from tests.hosts import Host, Network
 
 PREFIXES = {"inside": "10.81.0", "outside": "10.82.0"}
 SECONDS = 150.0
+GRACE_SECONDS = 10.0  # Docker's own
 
 
 class Deployment:
@@ -44,12 +45,16 @@ class Deployment:
             assert time.monotonic() < until, f"not ready in {SECONDS:.0f} seconds: {late}"
             time.sleep(1)  # a look costs a process
 
-    def stop(self, *names: str) -> None:
-        for name in names or list(reversed(self.running)):
-            if name in self.running:
-                self.running.pop(name).stop()
-                for network in self._of(name):
-                    self._networks[network].unplug(name)
+    def stop(self) -> None:
+        """Tells all services to end, and then ends what is left of them."""
+        ending = [self.running.pop(name) for name in list(self.running)]
+        for container in ending:
+            container.terminate()
+        until = time.monotonic() + GRACE_SECONDS
+        for container in ending:
+            container.end(max(0.0, until - time.monotonic()))
+            for network in self._of(container.name):
+                self._networks[network].unplug(container.host.name)
 
     def down(self, *, volumes: bool) -> None:
         """Ends all services; with `volumes`, what they have stored is gone."""

@@ -212,8 +212,15 @@ def test_restored_from_its_backup_it_is_as_before_and_goes_on(site: Site, used: 
     assert site.caviar("status", "first") == used.status
     assert site.predictions() == used.predictions
     site.caviar("extend", "first", "--trials", "+4", "--address", f"https://{RAY}")
-    extended = wait_until(lambda: finished(site, 12), 120, "four more trials")
+    journal = site.folder / "volumes/objects/objects/caviar/storage/sweeps/first/journal"
+    wait_until(lambda: kinds(journal).count("ended") == 2, 120, "the sweep to end again")
+    extended = wait_until(lambda: finished(site, 12), 60, "four more trials in MLflow")
     assert extended["best"]["val_loss"] <= used.status["best"]["val_loss"]
+
+
+def kinds(journal: Path) -> list[str]:
+    """What the entries are, as the S3 server's disk has them."""
+    return [json.loads(entry.read_text())["kind"] for entry in sorted(journal.glob("*.json"))]
 
 
 def finished(site: Site, trials: int) -> Any:
