@@ -88,8 +88,8 @@ class Deployment:
         for network in self._of(name):
             self._networks[network].plug(container.host, self._numbers[name])
         container.host.run("ip", "link", "set", "dev", "lo", "up")
-        for name_, value in service.get("sysctls", {}).items():
-            container.host.run("sysctl", "-w", f"{name_}={value}")
+        for setting, value in service.get("sysctls", {}).items():
+            container.host.run("sysctl", "-w", f"{setting}={value}")
         container.make_root(self._hosts(name), self._mounts(name))
         container.start()
 
@@ -104,12 +104,8 @@ class Deployment:
         return set(self.file["services"][name].get("depends_on", ()))
 
     def _with_needs(self, names: Collection[str]) -> set[str]:
-        found = set(names)
-        return (
-            found
-            if all(self._needs(name) <= found for name in found)
-            else self._with_needs(found.union(*(self._needs(name) for name in found)))
-        )
+        found = set(names).union(*(self._needs(name) for name in names))
+        return found if found == set(names) else self._with_needs(found)
 
     def _of(self, name: str) -> list[str]:
         return list(self.file["services"][name]["networks"])
