@@ -84,7 +84,7 @@ def refits(ledger: Ledger) -> list[Pack]:
         name = refit_name(ledger, trial)
         if name in ledger.trials:
             continue
-        repeats = _repeats(ledger, trial) or [trial]
+        repeats = repeats_of(ledger, trial) or [trial]
         epochs = _best_epoch(ledger, repeats)
         seed = seed_of(ledger.terms.seed, "refit", trial.id)
         refit = Trial(name, number, seed, trial.params, Stage.REFIT, trial.id, f"refit of {trial.id}")
@@ -123,7 +123,7 @@ def is_softmax_regression(trial: Trial) -> bool:
 
 def confirmed(ledger: Ledger, trial: Trial) -> dict[str, float | int] | None:
     """Mean and standard deviation over fresh seeds of the trial's validation loss, and of its holdout figures."""
-    repeats = _repeats(ledger, trial)
+    repeats = repeats_of(ledger, trial)
     if not repeats:
         return None
     rows = [ledger.best_row(repeat.id) for repeat in repeats]
@@ -167,7 +167,7 @@ def _refit_failed(ledger: Ledger, trial: Trial) -> bool:
     return state in (State.FAILED, State.DIVERGED)
 
 
-def _repeats(ledger: Ledger, trial: Trial) -> list[Trial]:
+def repeats_of(ledger: Ledger, trial: Trial) -> list[Trial]:
     """The trial's confirmations that ended with a finite score."""
     confirmed = ledger.ranked(Stage.CONFIRM)
     return [repeat for repeat in confirmed if repeat.source == trial.id and _is_current(ledger, repeat)]
@@ -191,5 +191,5 @@ def _diverged(ledger: Ledger, trial: Trial) -> int:
 
 def _scores(ledger: Ledger, trial: Trial) -> list[float]:
     """One score a fresh seed; a seed on which the configuration diverged counts as infinity."""
-    scores = [ledger.score(repeat.id) for repeat in _repeats(ledger, trial)]
+    scores = [ledger.score(repeat.id) for repeat in repeats_of(ledger, trial)]
     return scores + [math.inf] * (ledger.terms.seeds - len(scores))

@@ -20,8 +20,8 @@ class Projection:
     """Applies journal entries in order.
 
     `runs` holds the parent (under PARENT) and one run a trial; `dirty` names those with something to send, in
-    order; `result` is the result entry while it is to be sent, `winner` the same for good if it has a model; `ended`
-    says that the newest entry ended the sweep.
+    order; `result` is the result entry while it is to be sent, `winner` the same for good if it has a model; `reported`
+    says that there is a report to be sent, `ended` that the newest entry ended the sweep.
     """
 
     def __init__(self) -> None:
@@ -31,6 +31,7 @@ class Projection:
         self.dirty: dict[str, None] = {}
         self.result: Entry | None = None
         self.winner: Entry | None = None
+        self.reported = False
         self.concluded = 0  # the number of the newest result entry
         self.ended = False
         self._stages: dict[str, Stage] = {}
@@ -53,6 +54,7 @@ class Projection:
             "paused": lambda _: self._tag(PARENT, PAUSED),
             "extended": self._extend,
             "result": self._conclude,
+            "report": self._report,
         }
 
     def apply(self, number: int, entry: Entry) -> None:
@@ -73,6 +75,7 @@ class Projection:
                 self.runs[name].settle()
                 self.dirty.pop(name, None)
                 self.result = None if name == PARENT else self.result
+                self.reported = self.reported and name != PARENT
 
     def abandon(self, time: float) -> None:
         """The driver is gone without a word: shows the sweep as interrupted until an attempt follows."""
@@ -163,6 +166,9 @@ class Projection:
         self._show({key: value for key, value in figures.items() if isinstance(value, float)}, entry["time"])
         summary = result.get("summary_markdown") or ""
         self._tag(PARENT, {"mlflow.note.content": summary, "caviar.winner": best.get("trial") or ""})
+
+    def _report(self, entry: Entry) -> None:
+        self.reported = entry["error"] is None
 
     def _set(self, trial: str, state: State, rung: int, reason: str, time: float) -> None:
         before = self._states.get(trial)

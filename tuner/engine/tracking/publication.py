@@ -7,12 +7,14 @@ import io
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+from tuner.engine.history import REPORT
 from tuner.engine.journal import Journal
 from tuner.engine.storage import Storage
 from tuner.engine.tracking.bulk import Letter, write
@@ -109,6 +111,8 @@ class Publication:
             self._guarded(PARENT, self._introduce)
         if projection.result:
             self._guarded(PARENT, partial(self._conclude, projection.result))
+        if projection.reported:
+            self._guarded(PARENT, self._report)
         projection.settle([*projection.dirty, PARENT])
         self._cursor.cursor = projection.cursor
         self._cursor.experiment_id, self._cursor.parent_run_id = self._experiment, self._runs[PARENT].run_id
@@ -216,6 +220,12 @@ class Publication:
         if rounds := entry.get("rounds"):
             self.store.write_text(run_id, "rounds.json", json.dumps(rounds, indent=2))
         self.store.log(run_id, [], {}, {"mlflow.loggedArtifacts": TABLE})
+
+    def _report(self) -> None:
+        """The page beside the journal; where it was taken away, there is nothing to show."""
+        with suppress(FileNotFoundError):
+            text = self._sweep.read(REPORT).decode()
+            self.store.write_text(self._runs[PARENT].run_id, REPORT, text)
 
     def _register(self, winner: Mapping[str, Any]) -> None:
         """Makes the winner a model. Comes after all else: no trouble with models holds back what the runs show."""
