@@ -146,13 +146,16 @@ def _open(page: str) -> None:
 
 
 def _page(sweep: str | None, tracking: str, where: Place) -> str:
-    """The page of the sweep's experiment (None: the newest one's); without it MLflow opens on language models."""
+    """The page of the sweep's trials (None: the newest one's); without it MLflow opens on language models."""
     from tuner.engine.publisher import published
 
     last = newest(where, tracking=tracking)
     shown = sweep or (last.sweep if last else None)
-    experiment = published(where.sweep(shown)).experiment_id if shown else None
-    return f"/#/experiments/{experiment}/runs?workflowType=machine_learning" if experiment else ""
+    sent = published(where.sweep(shown)) if shown else None
+    if sent is None or not sent.experiment_id:
+        return ""
+    view = f"&viewStateShareKey={sent.view}" if sent.view else ""
+    return f"/#/experiments/{sent.experiment_id}/runs?workflowType=machine_learning{view}"
 
 
 @app.command()

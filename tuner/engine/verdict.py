@@ -13,23 +13,24 @@ TITLES = {"val_loss": "validation loss", "val_accuracy": "validation accuracy"}
 
 
 def summary(sweep: str, result: Mapping[str, Any]) -> str:
-    """The sweep as Markdown, for the description of its MLflow run."""
+    """The sweep as Markdown, for the description of its MLflow run, of which the page shows the beginning unasked."""
     best, again, metric = result["best"], result["confirmed"], result["metric"]
-    lines = [f"### {sweep}", "", f"{result['spent']}."]
+    trained = f"{result['spent']}."
     if result["halted"]:
-        lines.append(f"The search was ended early: {result['halted']}.")
+        trained += f" The search was ended early: {result['halted']}."
     if not best:
-        return "\n".join([*lines, "", f"**No winner:** {result['reason']}."])
-    lines += ["", f"**Winner: {best['trial']}**, {TITLES[metric]} {shown(metric, best[metric])}"]
+        return f"**No winner:** {result['reason']}.\n\n{trained}"
+    lines = [f"**Winner: {best['trial']}**, {TITLES[metric]} {shown(metric, best[metric])}"]
     if again:
-        lines[-1] += f"; on {again['seeds']} fresh seeds {confirmed(metric, again)}"
-    lines += ["", "| hyperparameter | value |", "|---|---|"]
-    lines += [f"| {name} | {_short(value)} |" for name, value in best["params"].items()]
+        lines[0] += f"; on {again['seeds']} fresh seeds {confirmed(metric, again)}"
+    lines += ["", result["verdict"], "", trained]
     lines += ["", f"| | {TITLES[metric]} | on fresh seeds | holdout loss | holdout accuracy |", "|---|---|---|---|---|"]
     lines += [f"| {' | '.join(row.values())} |" for row in comparison(result)]
-    mattered = [f"**What mattered:** {'. '.join(words)}."] if (words := _mattered(result)) else []
-    hint = "Among the runs, the filter `tags.caviar.stage = 'search'` shows the search's trials only."
-    return "\n".join([*lines, "", result["verdict"], "", *mattered, "", hint])
+    lines += ["", "| hyperparameter | value |", "|---|---|"]
+    lines += [f"| {name} | {_short(value)} |" for name, value in best["params"].items()]
+    mattered = [f"**What mattered:** {'. '.join(words)}.", ""] if (words := _mattered(result)) else []
+    hint = f"The experiment's menu *Views* has {sweep}: its trials, best first, their curves, and what was searched."
+    return "\n".join([*lines, "", *mattered, hint])
 
 
 def spent(result: Mapping[str, Any]) -> str:
