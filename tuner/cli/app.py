@@ -76,7 +76,7 @@ def frame(
 
 def main() -> None:
     """Runs the command; known errors become one message and an exit code."""
-    from tuner.cli import run, submit, control, look, model, retune, schedule, cluster  # noqa: F401, I001  # registers them in this order
+    from tuner.cli import init, run, submit, control, look, model, retune, schedule, cluster  # noqa: F401, I001  # registers them in this order
 
     use_the_cluster_that_is_up()
     before = signal.signal(signal.SIGTERM, _as_interrupt)
