@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuner.engine import stages
@@ -28,6 +28,8 @@ def summary(sweep: str, result: Mapping[str, Any]) -> str:
     lines += [f"| {' | '.join(row.values())} |" for row in comparison(result)]
     lines += ["", "| hyperparameter | value |", "|---|---|"]
     lines += [f"| {name} | {_short(value)} |" for name, value in best["params"].items()]
+    if told := (result.get("compared") or {}).get("words"):
+        lines += ["", "**Compared:**", "", *(f"- {words}" for words in told)]
     mattered = [f"**What mattered:** {'. '.join(words)}.", ""] if (words := _mattered(result)) else []
     hint = f"The experiment's menu *Views* has {sweep}: its trials, best first, their curves, and what was searched."
     return "\n".join([*lines, "", *mattered, hint])
@@ -53,6 +55,19 @@ def comparison(result: Mapping[str, Any]) -> list[dict[str, str]]:
             row["on fresh seeds"] = confirmed(metric, again) if again else ""
             rows.append({**row, "holdout loss": f"{found['loss']:.4f}", "holdout accuracy": f"{found['accuracy']:.1%}"})
     return rows
+
+
+def worth(name: str, values: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What each value of the hyperparameter `name` came to: one sentence a value, in the order given."""
+    lines = []
+    for one in values:
+        line = f"{name} {str(one['value']).lower()} ({one['trial']}): validation loss {one['val_loss']:.4f}"
+        if "holdout_loss_mean" in one:
+            again = f"{one['val_loss_mean']:.4f} ± {one['val_loss_std']:.4f}"
+            line += f"; on {one['seeds']} fresh seeds {again}"
+            line += f", on the holdout {one['holdout_loss_mean']:.4f} ± {one['holdout_loss_std']:.4f}"
+        lines.append(line)
+    return lines
 
 
 def shown(metric: str, value: float) -> str:
