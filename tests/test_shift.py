@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
+from tests import sweeps
 from tests.simulation import SPACE, train
 from tuner.data.request import Request
 from tuner.data.snapshot import build
@@ -149,3 +152,13 @@ def test_the_example_trains_on_one_scanner_and_holds_out_the_other(
     pixels = [name for name in frame if name.startswith("p")]
     dark = frame.groupby(frame["scanned"].dt.date)[pixels].max().max(axis=1)
     assert dark.tolist() == [16, 8]
+
+
+def test_adapting_to_the_same_rows_changes_nothing_and_undoes_a_change_of_scale() -> None:
+    adapted = runpy.run_path(str(SHIFT / "adapt.py"))["adapted"]
+    model = sweeps.classifier()
+    X = torch.from_numpy(model.encoder.transform(sweeps.FRAME))
+    own = model.inference.log_proba(X)[0]
+    assert torch.allclose(adapted(model, X, X), own, atol=1e-5)
+    assert not torch.allclose(model.inference.log_proba(X / 2)[0], own, atol=1e-2)
+    assert torch.allclose(adapted(model, X, X / 2), own, atol=1e-4)

@@ -127,9 +127,13 @@ def _figure(label: str, variants: Sequence[Variant]) -> Figure:
                 **group,
             )
         )
-    figure.update_yaxes(type="log", title="loss in nats (less is better)")
-    figure.update_xaxes(range=[-0.2, 1.2])
-    figure.update_layout(height=380, template="plotly_white", legend={"orientation": "h", "y": 1.12, "x": 0})
+    ticks = [digit * 10.0**power for power in range(-4, 4) for digit in (1, 2, 5)]
+    texts = [f"{tick:g}" for tick in ticks]
+    figure.update_yaxes(type="log", title="loss in nats (less is better)", tickvals=ticks, ticktext=texts)
+    figure.update_xaxes(range=[-0.2, 1.2], ticktext=["validation rows", "holdout rows"], tickvals=list(PLACES))
+    margins = {"l": 60, "r": 20, "t": 50, "b": 40}
+    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+    figure.update_layout(height=380, template="plotly_white", margin=margins, legend=legend)
     return figure
 
 
