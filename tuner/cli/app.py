@@ -77,7 +77,7 @@ def frame(
 def main() -> None:
     """Runs the command; known errors become one message and an exit code."""
     # imported in the order in which --help shows them
-    from tuner.cli import run, plan, panda, panda_asking, submit, control  # noqa: F401, I001
+    from tuner.cli import run, init, plan, panda, panda_asking, submit, control  # noqa: F401, I001
     from tuner.cli import look, report, model, retune, schedule, cluster, serve  # noqa: F401
     from tuner.cli.secret_files import read_into_environment
 

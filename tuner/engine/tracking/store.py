@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import logging
@@ -157,6 +158,17 @@ class MlflowStore:
 
     def delete_tag(self, run_id: str, key: str) -> None:
         or_refused(lambda: self.client.delete_tag(run_id, key))
+
+    def tag_experiment(self, experiment_id: str, key: str, value: str) -> dict[str, str]:
+        """Sets a tag of the experiment, and returns all it has."""
+        or_refused(lambda: self.client.set_experiment_tag(experiment_id, key, value))
+        return dict(self.client.get_experiment(experiment_id).tags)
+
+    def untag_experiment(self, experiment_id: str, keys: Sequence[str]) -> None:
+        """Takes tags off the experiment; one that is gone already is no matter."""
+        for key in keys:
+            with contextlib.suppress(RefusedError):
+                or_refused(partial(self.client.delete_experiment_tag, experiment_id, key))
 
     def write_text(self, run_id: str, name: str, text: str) -> None:
         """Writes the run's artifact `name`."""
