@@ -83,8 +83,9 @@ def test_both_are_told() -> None:
         assert f"- {words}" in summary("s", result)
     section = of_result(result)
     assert section
-    assert section.head[0] == "batch size"
-    assert [row[0] for row in section.rows] == [str(one["value"]) for one in result["compared"]["values"]]
+    (picture,) = section.pictures
+    assert picture.head[0] == "batch size"
+    assert [row[0] for row in picture.rows] == [str(one["value"]) for one in result["compared"]["values"]]
     assert of_result({**result, "compared": None}) is None
     assert of_result({key: value for key, value in result.items() if key != "compared"}) is None
 
@@ -97,7 +98,7 @@ def test_a_difference_that_seeds_explain_is_no_difference() -> None:
         "(mean of 3 seeds)."
     )
     assert "batch norm true is 2.050 nats better than false (95% interval" in clear.sentences[2]
-    assert clear.rows[1] == ("false", "t2", "3", "0.2033 ± 0.0058", "2.6000 ± 0.1000", "+2.3967")
+    assert clear.pictures[0].rows[1] == ("false", "t2", "3", "0.2033 ± 0.0058", "2.6000 ± 0.1000", "+2.3967")
     noisy = shift("batch_norm", [Variant("true", "t1", [(0.1, 0.5), (0.1, 3.0)]),
                                  Variant("false", "t2", [(0.2, 0.4), (0.2, 2.9)])])  # fmt: skip
     assert "batch norm false is 0.100 nats better than true, which may be chance" in noisy.sentences[2]
@@ -109,19 +110,19 @@ def test_welchs_interval_is_that_of_scipy() -> None:
     from scipy import stats
 
     a, b = [0.5, 0.6, 0.55, 0.7], [0.9, 1.4, 1.1]
-    told = shift("x", [Variant("1", "t1", [(0.1, y) for y in a]), Variant("0", "t2", [(0.1, y) for y in b])])
+    section = shift("x", [Variant("1", "t1", [(0.1, y) for y in a]), Variant("0", "t2", [(0.1, y) for y in b])])
     low, high = stats.ttest_ind(b, a, equal_var=False).confidence_interval(0.95)
-    assert f"{low:+.3f} to {high:+.3f}" in told.sentences[2]
+    assert f"{low:+.3f} to {high:+.3f}" in section.sentences[2]
 
 
 def test_the_picture_has_a_line_a_seed_and_one_for_the_mean() -> None:
     made = shift("batch_norm", [Variant("true", "t1", [(0.1, 0.5), (0.2, 0.7)]), Variant("false", "t2", [(0.2, 2.0)])])
-    lines = [(trace.name, tuple(trace.y)) for trace in made.figure.data]
+    lines = [(trace.name, tuple(trace.y)) for trace in made.pictures[0].figure.data]
     assert lines == [
         (None, (0.1, 0.5)), (None, (0.2, 0.7)), ("batch norm true", pytest.approx((0.15, 0.6))),
         (None, (0.2, 2.0)), ("batch norm false", (0.2, 2.0)),
     ]  # fmt: skip
-    assert made.figure.layout.yaxis.type == "log"
+    assert made.pictures[0].figure.layout.yaxis.type == "log"
 
 
 SPEC = "{{name: s, data: {{source: a.npz}}, model: {{batch_norm: {norm}}}, objective: {{{objective}}}}}"

@@ -1,7 +1,7 @@
 """What rows of another kind cost: losses where the search looked and on the holdout, for each value of a choice. Pure.
 
 Meant for a hyperparameter that a spec names in `objective.compare`, such as batch norm, and a holdout that is not like
-the training rows (covariate shift). Takes plain values, gives a picture, what it says in words, and a table.
+the training rows (covariate shift).
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+from tuner.engine.account import Account
+from tuner.review.parts import Picture, Section
+from tuner.review.style import DASHES, PALETTE, SYMBOLS, dressed, label
+
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 PLACES = ("validation", "holdout")
 HEAD = ("trial", "seeds", "validation loss", "holdout loss", "shift costs")
-# Okabe and Ito's colours, which people with any colour vision tell apart; marks and dashes say the same without colour
-LOOKS = (("#0072B2", "circle", "solid"), ("#D55E00", "square", "dash"), ("#009E73", "diamond", "dot"))
 CONFIDENCE = 0.95
 
 
@@ -38,52 +40,47 @@ class Variant:
         return fmean(pair[0] for pair in self.losses), fmean(pair[1] for pair in self.losses)
 
 
-@dataclass(frozen=True, slots=True)
-class Shift:
-    """The figure, what it shows in sentences, and the same as a table with the columns of HEAD behind the value's."""
-
-    title: str
-    sentences: Sequence[str]
-    figure: Figure
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
+def compared(account: Account) -> Section | None:
+    """The section of a sweep's report."""
+    return of_result(account.figures)
 
 
-def of_result(result: Mapping[str, Any]) -> Shift | None:
-    """The section of a sweep's result object; None where nothing was compared, or not on a holdout."""
-    compared = result.get("compared") or {"values": ()}
+def of_result(result: Mapping[str, Any]) -> Section | None:
+    """The section that a result makes; None where nothing was compared, or not on a holdout."""
+    found = result.get("compared") or {"values": ()}
     variants = [
         Variant(str(one["value"]).lower(), one["trial"], [(low, high) for low, high in one["losses"]])
-        for one in compared["values"]
+        for one in found["values"]
         if one.get("losses")
     ]
-    return shift(str(compared["name"]), variants) if len(variants) > 1 else None
+    return shift(str(found["name"]), variants) if len(variants) > 1 else None
 
 
-def shift(name: str, variants: Sequence[Variant]) -> Shift:
+def shift(name: str, variants: Sequence[Variant]) -> Section:
     """The section on the hyperparameter `name`; `variants` are two or more, each with a pair of losses or more."""
-    label = name.replace("_", " ")
+    named = name.replace("_", " ")
     best, *others = sorted(variants, key=lambda variant: variant.means[1])
-    sentences = [_costs(label, variant) for variant in variants]
-    sentences += [_judged(label, best, other) for other in others]
-    sentences.append("Nothing was chosen by the holdout: these figures are for people.")
-    title = f"What the holdout's rows cost, by {label}"
-    return Shift(title, sentences, _figure(label, variants), (label, *HEAD), _rows(variants))
+    sentences = [_costs(named, variant) for variant in variants]
+    sentences += [_judged(named, best, other) for other in others]
+    text = "Each thin line is a fresh seed, each thick one their mean: the steeper, the more the holdout's rows cost."
+    picture = Picture("From validation to holdout", text, _figure(named, variants), (named, *HEAD), _rows(variants))
+    told = [*sentences, "Nothing was chosen by the holdout: these figures are for people."]
+    return Section(f"What the holdout's rows cost, by {named}", told, pictures=[picture])
 
 
-def _costs(label: str, variant: Variant) -> str:
+def _costs(named: str, variant: Variant) -> str:
     low, high = variant.means
     moved = "rises" if high > low else "falls"
     return (
-        f"With {label} {variant.value} the loss {moved} from {low:.3f} on validation rows to {high:.3f} nats on the "
+        f"With {named} {variant.value} the loss {moved} from {low:.3f} on validation rows to {high:.3f} nats on the "
         f"holdout ({_seeds(variant)})."
     )
 
 
-def _judged(label: str, best: Variant, other: Variant) -> str:
+def _judged(named: str, best: Variant, other: Variant) -> str:
     """Whether the seeds tell the two apart on the holdout: Welch's interval of the difference of the means."""
     gap, half = other.means[1] - best.means[1], _half_width(best, other)
-    lead = f"On the holdout {label} {best.value} is {gap:.3f} nats better than {other.value}"
+    lead = f"On the holdout {named} {best.value} is {gap:.3f} nats better than {other.value}"
     if half is None:
         return f"{lead}, on one seed each: that may be chance."
     interval = f"{CONFIDENCE:.0%} interval over seeds: {gap - half:+.3f} to {gap + half:+.3f}"
@@ -105,13 +102,13 @@ def _half_width(one: Variant, two: Variant) -> float | None:
     return quantile * math.sqrt(sum(parts))
 
 
-def _figure(label: str, variants: Sequence[Variant]) -> Figure:
+def _figure(named: str, variants: Sequence[Variant]) -> Figure:
     """A line a seed from validation to holdout, thin, and the mean's, thick; the scale of the loss is logarithmic."""
     from plotly.graph_objects import Figure, Scatter
 
     figure = Figure()
     for place, variant in enumerate(variants):
-        colour, symbol, dash = LOOKS[place % len(LOOKS)]
+        colour, symbol, dash = (looks[place % len(looks)] for looks in (PALETTE, SYMBOLS, DASHES))
         group = {"x": list(PLACES), "legendgroup": variant.value}
         for pair in variant.losses:
             line = {"color": colour, "width": 1, "dash": dash}
@@ -119,7 +116,7 @@ def _figure(label: str, variants: Sequence[Variant]) -> Figure:
         figure.add_trace(
             Scatter(
                 y=list(variant.means),
-                name=f"{label} {variant.value}",
+                name=label(f"{named} {variant.value}"),
                 mode="lines+markers",
                 line={"color": colour, "width": 3, "dash": dash},
                 marker={"color": colour, "symbol": symbol, "size": 11},
@@ -131,10 +128,7 @@ def _figure(label: str, variants: Sequence[Variant]) -> Figure:
     texts = [f"{tick:g}" for tick in ticks]
     figure.update_yaxes(type="log", title="loss in nats (less is better)", tickvals=ticks, ticktext=texts)
     figure.update_xaxes(range=[-0.2, 1.2], ticktext=["validation rows", "holdout rows"], tickvals=list(PLACES))
-    margins = {"l": 60, "r": 20, "t": 50, "b": 40}
-    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
-    figure.update_layout(height=380, template="plotly_white", margin=margins, legend=legend)
-    return figure
+    return dressed(figure, 380)
 
 
 def _rows(variants: Sequence[Variant]) -> list[tuple[str, ...]]:
