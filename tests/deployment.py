@@ -43,7 +43,7 @@ class Deployment:
             ready |= {name for name in waiting & set(self.running) if self._is_ready(self.running[name])}
             late = {name: self.running[name].said() for name in waiting & set(self.running)}
             assert time.monotonic() < until, f"not ready in {SECONDS:.0f} seconds: {late}"
-            time.sleep(1)  # a look costs a process
+            time.sleep(2)  # a look costs a second of a core
 
     def stop(self) -> None:
         """Tells all services to end, and then ends what is left of them."""

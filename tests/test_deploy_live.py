@@ -174,14 +174,9 @@ def used(site: Site) -> Used:
     site.deliver()
     site.deployment.up("scheduler")
     job = site.caviar("submit", "digits.yaml", "--id", "first", "--no-ship", "--follow")
-    periods = wait_until(lambda: settled(site), 120, "a verdict")
-    return Used(job, periods, site.caviar("status", "first"), site.predictions())
-
-
-def settled(site: Site) -> list[dict[str, Any]]:
-    """The periods, once one has a verdict that is shown in MLflow."""
-    found = site.retuned()
-    return found if found and found[0]["state"] in ("promoted", "rejected", "held_data") and found[0]["run_id"] else []
+    scheduler = site.deployment.running["scheduler"]
+    wait_until(lambda: "policy.yaml  exit" in scheduler.said(), 120, "the first tick to end")
+    return Used(job, site.retuned(), site.caviar("status", "first"), site.predictions())
 
 
 def test_nothing_but_the_proxy_is_reached_from_outside(site: Site) -> None:
