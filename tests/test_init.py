@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 import tuner.cli.check
 import tuner.cli.init  # noqa: F401  # registers the command
 from models.columns import DataError
-from tests.conftest import Home
 from tuner.cli.app import app
 from tuner.data.guess import Guess, guess
 from tuner.spec import parse
@@ -173,14 +172,6 @@ def test_names_from_the_data_end_no_comment(folder: Path) -> None:
     invoke("init", "odd.csv")
     spec = parse((folder / "odd.yaml").read_text())
     assert (spec.name, spec.data.features) == ("odd", ("no", "x: {y}"))
-
-
-@pytest.mark.ray
-def test_what_is_written_runs_as_it_is(home: Home) -> None:
-    flowers().to_csv(home.folder / "flowers.csv", index=False)
-    assert "caviar run flowers.yaml" in home.caviar("init", "flowers.csv").stdout
-    found = home.answer("run", "flowers.yaml", "--set", "search.trials=4", "--set", "objective.confirm=0")
-    assert found["holdout"]["winner"]["loss"] < found["holdout"]["class_prior"]["loss"]
 
 
 def test_a_guess_says_why(folder: Path) -> None:

@@ -18,27 +18,21 @@ from tuner.engine.tracking import views
 
 pytestmark = pytest.mark.ray
 
-SPEC = """
-name: seen
-data: {source: digits.npz, validation: {fraction: 0.2}, holdout: {fraction: 0.2}}
-model: {hidden_layers: {int: [0, 2]}, hidden_units: {log_int: [16, 64]}}
-train: {optimizer: {choice: [momentum, adam]}, learning_rate: {log_uniform: [1.0e-3, 1]}}
-search: {sampler: sobol, trials: 12}
-stopping: {asha: {min_epochs: 1, max_epochs: 9, reduction: 3}}
-objective: {confirm: 1, seeds: 2}
-tracking: {register: seen-model}
-"""
+SETS = (
+    *("name=seen", "tracking.register=seen-model", "search.sampler=sobol", "search.trials=12"),
+    *("stopping.asha.max_epochs=9", "objective.confirm=1", "objective.seeds=2"),
+)
 TRIALS = [f"t{number:04d}" for number in range(12)]
 NAME, LOSS = "attributes.`Run Name`", "metrics.`val_loss`"
 
 
 @pytest.fixture(scope="module")
 def result(home: Home, digits: Path) -> dict[str, Any]:
-    """A finished sweep, as its command tells of it."""
+    """A finished sweep of the spec that `caviar init` writes, as its command tells of it."""
     chromium()  # else the sweep would be for nothing
     (home.folder / "digits.npz").symlink_to(digits)
-    (home.folder / "seen.yaml").write_text(SPEC)
-    told: dict[str, Any] = home.answer("run", "seen.yaml")
+    home.caviar("init", "digits.npz")
+    told: dict[str, Any] = home.answer("run", "digits.yaml", *(word for one in SETS for word in ("--set", one)))
     return told
 
 
