@@ -173,3 +173,6 @@ def test_what_a_trial_may_lack_is_no_coordinate() -> None:
     spread.add({"learning_rate": 0.2, "optimizer": "momentum", "momentum": 0.99})
     assert spread.searched == ["learning_rate", "optimizer", "momentum"]
     assert spread.everywhere == ["learning_rate", "optimizer"]
+    spread.add({"learning_rate": 0.3, "hidden_units": 64, "optimizer": "adam", "epsilon": 1e-8})
+    spread.add({"learning_rate": 0.3, "hidden_units": 32, "optimizer": "adam", "epsilon": 1e-8})
+    assert spread.searched == ["learning_rate", "hidden_units", "optimizer", "momentum"], "the most important first"

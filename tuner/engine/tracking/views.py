@@ -25,6 +25,7 @@ class Spread:
 
     def __init__(self) -> None:
         self._first: dict[str, Value] = {}
+        self._order: list[str] = []
         self._differ: set[str] = set()
         self._carried: Counter[str] = Counter()
         self._trials = 0
@@ -33,6 +34,11 @@ class Spread:
         """One more trial with these hyperparameters."""
         self._trials += 1
         self._carried.update(list(params))
+        before = -1
+        for name in params:  # one that earlier trials lacked has its place among those that they had
+            if name not in self._first:
+                self._order.insert(before + 1, name)
+            before = self._order.index(name)
         for name, value in params.items():
             if self._first.setdefault(name, value) != value:
                 self._differ.add(name)
@@ -40,7 +46,7 @@ class Spread:
     @property
     def searched(self) -> list[str]:
         """Those that have differed so far, in the trials' order: the most important first."""
-        return [name for name in self._first if name in self._differ]
+        return [name for name in self._order if name in self._differ]
 
     @property
     def everywhere(self) -> list[str]:
