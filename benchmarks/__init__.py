@@ -13,4 +13,4 @@ NAMES = (
     "start",
     "scale_data",
 )
-BY_NAME = ("faults", "sharing", "retune_year", "plan")  # run only when named: `faults` takes root, and each minutes
+BY_NAME = ("faults", "sharing", "retune_year", "plan", "regret")  # run only when named: each takes minutes, one root

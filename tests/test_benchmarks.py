@@ -30,6 +30,8 @@ from benchmarks import (
     overhead,
     packing,
     plan,
+    regret,
+    regret_picture,
     retune_year,
     scale_data,
     sharing,
@@ -39,6 +41,8 @@ from benchmarks import (
 from benchmarks import __main__ as command
 from benchmarks.__main__ import RESULTS
 from benchmarks.contest import Contest, write_rows
+from benchmarks.courses import Contest as Regrets
+from benchmarks.courses import hold
 from benchmarks.flights_vs_peers import Season
 from benchmarks.harness import Result, measure
 from benchmarks.peers.task import Answer
@@ -130,6 +134,14 @@ def foretold(_: Path) -> Result:
     return {"sweeps": sweeps, "goals": plan.goals(sweeps)}
 
 
+def regrets(folder: Path) -> Result:
+    tiny = Regrets(("noisy",), ("random", "coarse_to_fine"), regret.RULES, shares=(0.25,), seeds=(0, 1), trials=8)
+    courses = hold(tiny, folder)
+    regret_picture.draw(tiny, courses, regret.floors(courses), folder / "regret.png")
+    assert (folder / "regret.png").read_bytes().startswith(b"\x89PNG")
+    return regret.measure(tiny, courses)
+
+
 TINY: dict[str, Callable[[Path], Result]] = {
     "sweep_vs_peers": sweep,
     "flights_vs_peers": flights,
@@ -141,6 +153,7 @@ TINY: dict[str, Callable[[Path], Result]] = {
     "faults": harm,
     "sharing": shared,
     "retune_year": months,
+    "regret": regrets,
     "plan": foretold,
 }
 

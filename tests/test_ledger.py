@@ -266,6 +266,16 @@ class TestLearning:
         learned = [origin for origin in origins if "around" in origin or "from the results" in origin]
         assert len(learned) > len(origins) / 3  # drawn late enough to know something
 
+    def test_a_round_is_drawn_once_nobody_waits_for_promotion(self) -> None:
+        """Short trials, too, of which a few make no pack: else boxes would be drawn around the best first epochs."""
+        ledger = make_ledger(60, "asha", sampler="coarse_to_fine")
+        while len(ledger.trials) < 60:
+            rounds, waiting = len(ledger.rounds), ledger.rule.promotable()
+            pack = ledger.ask(1)
+            assert len(ledger.rounds) == rounds or not waiting
+            ledger.tell(pack.id, *train(pack))
+        assert [one["epochs"] for one in ledger.rounds][-1] > 1
+
     @pytest.mark.parametrize("sampler", ["coarse_to_fine", "tpe"])
     def test_in_step_the_order_of_results_and_the_workers_change_nothing(self, sampler: str) -> None:
         found = []

@@ -18,10 +18,11 @@ from tuner.engine import build
 from tuner.engine.history import History
 from tuner.engine.journal import Journal
 from tuner.engine.storage import Storage
+from tuner.search.focus import Focus, grown
 from tuner.search.samplers import SAMPLERS, make
 from tuner.search.space import Axis, Choice, Grid, Int, LogInt, LogUniform, OneOf, Space, Uniform
 from tuner.search.starts import misfits, start_of
-from tuner.search.warm import Focus, WarmStart, grown
+from tuner.search.warm import WarmStart
 from tuner.spec import from_mapping
 from tuner.trial import Draw, Value
 

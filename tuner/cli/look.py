@@ -150,11 +150,14 @@ def _open(page: str) -> None:
 
 
 def _page(made: Made | None) -> str:
-    """The page of the experiment it is in; without it MLflow opens on language models."""
+    """The page of its experiment, as the sweep has it shown; without it MLflow opens on language models."""
     from tuner.engine.publisher import published
 
-    experiment = published(made.storage).experiment_id if made else None
-    return f"/#/experiments/{experiment}/runs?workflowType=machine_learning" if experiment else ""
+    sent = published(made.storage) if made else None
+    if sent is None or not sent.experiment_id:
+        return ""
+    view = f"&viewStateShareKey={sent.view}" if sent.view else ""
+    return f"/#/experiments/{sent.experiment_id}/runs?workflowType=machine_learning{view}"
 
 
 @app.command()

@@ -17,11 +17,11 @@ from tuner.engine.ledger import Ledger, Terms
 from tuner.engine.packing import CostModel
 from tuner.search import samplers, stopping
 from tuner.search.boxes import Zoom
+from tuner.search.focus import Focus
 from tuner.search.lessons import Lessons
 from tuner.search.samplers import Sampler
 from tuner.search.space import Space
 from tuner.search.stopping import StoppingRule
-from tuner.search.warm import Focus
 from tuner.spec import Spec
 from tuner.spec.data import Split
 from tuner.trial import Stage, seed_of
@@ -109,6 +109,7 @@ def ledger(spec: Spec, data: Mapping[str, Any], taken: Lessons | None = None) ->
             objective.confirm,
             objective.seeds,
             objective.baseline,
+            objective.compare or "",
             in_step=spec.stopping.kind in stopping.WHOLE_RUNGS,
         ),
         space,

@@ -155,5 +155,8 @@ class Selection:
 
     @property
     def _is_early(self) -> bool:
-        """Whether there is something to do without a draw that results may still change, or there must not be."""
-        return bool(self._fresh or (self._in_step and self._awaited))
+        """Whether there is something to do without a draw that results may still change, or there must not be.
+
+        Promotions come before such a draw: what is learned from higher rungs is worth more, for the first may mislead.
+        """
+        return bool(self._fresh or (self._in_step and self._awaited) or self.rule.promotable(1))

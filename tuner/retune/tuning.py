@@ -13,7 +13,7 @@ from tuner.engine.pause import StoppedError
 from tuner.retune import specs
 from tuner.retune.setting import Setting, Step, champion_of
 from tuner.retune.states import Period, State
-from tuner.search.warm import Focus, grown
+from tuner.search.focus import Focus, grown
 from tuner.spec import Spec
 
 

@@ -16,6 +16,7 @@ from tuner.review.parts import Section
 from tuner.review.plane import plane
 from tuner.review.rounds import rounds
 from tuner.review.rungs import rungs
+from tuner.review.shift import compared
 from tuner.review.terminal import duration
 from tuner.review.winner import winner
 from tuner.search.space import written
@@ -27,6 +28,7 @@ SECTIONS: Sequence[Callable[[Account], Section | None]] = (
     axes,
     evidence,
     rounds,
+    compared,
     classes,
     plane,
 )

@@ -14,8 +14,8 @@ from tuner.trial import Draw, Value
 
 if TYPE_CHECKING:
     from tuner.search.boxes import Zoom
+    from tuner.search.focus import Focus
     from tuner.search.lessons import Lessons
-    from tuner.search.warm import Focus
 
 SAMPLERS = ("random", "grid", "sobol", "coarse_to_fine", "tpe")
 LEARNERS = ("coarse_to_fine", "tpe")
@@ -79,7 +79,8 @@ def make(
     """
     taken = lessons.starts if lessons else ()
     if start or taken:
-        from tuner.search.warm import Focus, WarmStart
+        from tuner.search.focus import Focus
+        from tuner.search.warm import WarmStart
 
         focus = focus or (Focus(share=0.0) if lessons and lessons.suffice and not start else Focus())
         starts = [*start, *(lesson.params for lesson in taken)]

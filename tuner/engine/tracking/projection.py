@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from tuner.engine.journal import Entry, pack_from_json, rows_from_json
-from tuner.engine.tracking import runs
+from tuner.engine.tracking import runs, views
 from tuner.engine.tracking.runs import Run
 from tuner.trial import Pack, Row, Stage, State
 
@@ -39,6 +39,7 @@ class Projection:
         self._lowest: dict[str, float] = {}  # the best validation loss of each trial
         self._epochs: Counter[str] = Counter()  # the last epoch seen of each trial
         self._packs: dict[int, Pack] = {}
+        self._spread = views.Spread()
         self._trained = 0  # epochs of all trials
         self._final = 0  # search trials in a final state
         self._reached: Counter[int] = Counter()  # search trials evaluated at each rung
@@ -67,6 +68,14 @@ class Projection:
         if self.ended:
             self._close(entry["status"], entry.get("reason") or entry["status"], entry["time"])
         self._count(entry["time"])
+
+    @property
+    def view(self) -> str | None:
+        """How MLflow's page of runs should show the sweep; None before there are trials that differ."""
+        if not self._spread.searched:
+            return None
+        metric = (self.created["spec"].get("objective") or {}).get("metric", "val_loss")
+        return views.of_sweep(self.created["sweep"], self.created["time"], metric, self._spread)
 
     def settle(self, sent: Iterable[str]) -> None:
         """Notes that all so far was sent to the runs named."""
@@ -118,6 +127,8 @@ class Projection:
                 self._stages[trial.id] = trial.stage
                 created = self.created
                 self.runs[trial.id] = runs.of_trial(created["sweep"], created["uid"], trial, entry["time"])
+                if trial.stage is Stage.SEARCH:
+                    self._spread.add(trial.params)
             self._set(trial.id, State.RUNNING, pack.rung, pack.reason, entry["time"])
 
     def _evaluate(self, entry: Entry) -> None:
