@@ -33,6 +33,19 @@ def bound_address(host: str) -> str:
     return address
 
 
+def address_towards(host: str, port: int) -> str:
+    """The IPv4 address of this machine by which `host` sees it. OSError where there is no way to it.
+
+    Ray would ask for the way to the internet, which a closed network has not.
+    """
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((host, port))  # sends nothing
+            return str(probe.getsockname()[0])
+    except OSError as error:
+        raise OSError(f"there is no way from here to {host} ({error}): correct the name, or start it first") from None
+
+
 def is_loopback(address: str) -> bool:
     """Whether `address` (host or IPv4) is reached from this machine only."""
     try:

@@ -149,9 +149,9 @@ def _ray_head(plan: Head, record: Record, jobs: Login) -> Service:
 
 
 def _mlflow(plan: Head) -> Service:
-    workers = max(1, min(4, (os.cpu_count() or 1) // 2))
-    where = (plan.address, plan.mlflow_port, plan.home)
-    return server.server(*where, database=plan.database, admin=plan.admin, workers=workers, env=os.environ)
+    places = server.inside(plan.home, plan.database)
+    where = (plan.address, plan.mlflow_port, plan.home, places)
+    return server.server(*where, admin=plan.admin, workers=server.workers(), env=os.environ)
 
 
 def _name(record: Record) -> str:

@@ -34,7 +34,7 @@ ELSEWHERE = (
     "MLFLOW_TRACKING_PASSWORD",
     "MLFLOW_TRACKING_TOKEN",
 )
-SECRET = ("CAVIAR_DATABASE", "MLFLOW_BACKEND_STORE_URI", "MLFLOW_AUTH_ADMIN_PASSWORD")
+SECRET = ("CAVIAR_DATABASE", "PGPASSWORD", "MLFLOW_BACKEND_STORE_URI", "MLFLOW_AUTH_ADMIN_PASSWORD")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,12 @@ def head(address: str, ports: tuple[int, int], node: Node, env: Mapping[str, str
     return Service("Ray head", [*RAY, *where, *served, "--no-monitor", *node.options()], mine)
 
 
-def worker(head_address: str, node: Node, env: Mapping[str, str]) -> Service:
-    """A worker of the head at `head_address` (host:port)."""
+def worker(head_address: str, node: Node, env: Mapping[str, str], address: str | None = None) -> Service:
+    """A worker of the head at `head_address` (host:port); `address` is this machine's, if Ray need not find out."""
     # A node that says that it leaves is not missed: what it trained counts as moved, not as failed.
     mine = {**ENVIRONMENT, "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "3", **env}
-    return Service("Ray worker", [*RAY, f"--address={head_address}", *node.options()], mine)
+    where = [f"--address={head_address}", *([f"--node-ip-address={address}"] if address else [])]
+    return Service("Ray worker", [*RAY, *where, *node.options()], mine)
 
 
 def clean(environment: Mapping[str, str]) -> dict[str, str]:

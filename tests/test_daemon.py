@@ -19,6 +19,7 @@ from cluster.daemon import until_next
 from cluster.local import environment
 from cluster.processes import new_mark
 from cluster.record import Record, head_file, write
+from tests import monthly
 from tests.conftest import COMMAND
 
 # argv: seconds of a round, then the scripts that are its commands.
@@ -142,18 +143,27 @@ def test_rounds_are_at_full_hours(now: float, expected: float) -> None:
 
 
 def test_the_command_ticks_a_policy_and_says_how_it_went(started: Started) -> None:
-    (started.folder / "bad.yaml").write_text("no: policy\n")
-    daemon = started.start(COMMAND, "schedule", "run", "bad.yaml")
+    monthly.write(started.folder)
+    daemon = started.start(COMMAND, "schedule", "run", monthly.POLICY, CAVIAR_DATABASE="no URL")
     assert daemon.stdout is not None
-    line = next(line for line in daemon.stdout if "bad.yaml  exit" in line)
+    line = next(line for line in daemon.stdout if "policy.yaml  exit" in line)
     daemon.send_signal(signal.SIGTERM)
     assert ended(daemon) == (0, [])
-    assert line.split(maxsplit=2)[2] == "bad.yaml  exit 2\n"
+    assert line.split(maxsplit=2)[2] == "policy.yaml  exit 2\n"
+
+
+def test_a_wrong_policy_is_told_at_once_and_not_each_hour(started: Started) -> None:
+    monthly.write(started.folder)
+    (started.folder / "bad.yaml").write_text("model: shop\nspec: spec.yaml\nschedul: {}\n")
+    code, printed = ended(started.start(COMMAND, "schedule", "run", monthly.POLICY, "bad.yaml"))
+    assert code == 2
+    assert any("schedul: unknown key" in line for line in printed)
+    assert not any("exit" in line for line in printed), "nothing was started"
 
 
 def test_a_tick_looks_for_the_cluster_by_itself(started: Started) -> None:
     """The daemon outlives the cluster that is up when it begins, but keeps what the user has set."""
-    (started.folder / "bad.yaml").write_text("no: policy\n")
+    monthly.write(started.folder)
     mark, here = new_mark(), "http://127.0.0.1:9"
     head = started.start("sleep", "60", CAVIAR_MARK=mark)
     pids = {"Ray head": head.pid}
@@ -162,7 +172,7 @@ def test_a_tick_looks_for_the_cluster_by_itself(started: Started) -> None:
     assert environment(started.folder)["RAY_ADDRESS"] == "127.0.0.1:9"
 
     own = {"CAVIAR_HOME": str(started.folder), "MLFLOW_TRACKING_URI": "http://127.0.0.1:10"}
-    daemon = started.start(COMMAND, "schedule", "run", "bad.yaml", **own)
+    daemon = started.start(COMMAND, "schedule", "run", monthly.POLICY, **own)
     children = psutil.Process(daemon.pid).children
     soon(lambda: any("retune" in child.cmdline() for child in children()))
     given = children()[0].environ()

@@ -36,15 +36,19 @@ def where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setenv("CAVIAR_HOME", str(tmp_path))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", OWN)
     place = Place(tmp_path, Storage(tmp_path / "storage"), OWN)
-    for sweep, name, time, uri in SWEEPS:
-        spec = {"name": name, "tracking": {"uri": uri, "register": None}}
-        Journal(place.sweep(sweep)).append(
-            {"kind": "created", "time": time, "sweep": sweep, "name": name, "spec": spec}
-        )
+    for sweep, *made in SWEEPS:
+        begin(place.sweep(sweep), sweep, *made)
     place.sweep("digits-20260109-000000-dddd").write("spec.yaml", b"name: digits")
     for name in ("digits", "digits-large", "letters"):
         Path(f"{name}.yaml").write_text(f"name: {name}\ndata: {{source: {name}.npz}}\n")
     return place
+
+
+def begin(storage: Storage, made: str, name: str, time: float, uri: str | None) -> None:
+    """The first entry of a sweep or panda, and that it has an experiment in MLflow, named as it is."""
+    spec = {"name": name, "tracking": {"uri": uri, "register": None}}
+    Journal(storage).append({"kind": "created", "time": time, "sweep": made, "name": name, "spec": spec})
+    storage.write("tracking.json", json.dumps(asdict(Published(experiment_id=made))).encode())
 
 
 @pytest.fixture
@@ -99,9 +103,10 @@ def test_an_id_or_its_beginning_means_one_sweep(where: Place) -> None:
 @pytest.mark.parametrize(
     ("arguments", "uri", "experiment"),
     [
-        ([], OWN, "digits-large-20260104-000000-cccc"),
+        ([], OWN, "po"),
         (["digits.yaml"], SERVER, "mine"),
         (["digits-20260102"], OWN, "digits-20260102-000000-aaaa"),
+        (["digits-large.yaml"], OWN, "digits-large-20260104-000000-cccc"),
         (["--tracking", SERVER], SERVER, "mine"),
         (["--tracking", "sqlite:///new.db"], "sqlite:///new.db", None),
     ],
@@ -114,9 +119,7 @@ def test_the_ui_opens_where_the_sweep_is_shown(  # noqa: PLR0917
     uri: str,
     experiment: str | None,
 ) -> None:
-    for sweep, *_ in SWEEPS:
-        cursor = json.dumps(asdict(Published(experiment_id=sweep)))
-        where.sweep(sweep).write("tracking.json", cursor.encode())
+    begin(where.storage.child("pandas/po"), "po", "digits", 5.0, None)
     started: list[list[str]] = []
     monkeypatch.setattr("tuner.engine.tracking.ui_command", lambda uri, port: ["mlflow", uri, str(port)])
     monkeypatch.setattr(os, "execvp", lambda _, command: started.append(command))

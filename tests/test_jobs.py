@@ -197,7 +197,7 @@ def test_what_was_sent_is_the_spec_the_data_and_this_package(story: Story) -> No
     assert story.sent.spec == from_mapping(SPEC)
     root, rooms = Path(api.__file__).parents[1], ("tuner", "models", "cluster")
     assert story.sent.modules == {f"{room}/{file}" for room in rooms for file in files_in(root / room)}
-    assert not [name for name in story.sent.modules if not name.endswith(".py")]
+    assert not [name for name in story.sent.modules if not name.endswith((".py", ".html", ".css", ".js"))]
 
 
 def test_a_finished_sweep_is_not_run_again(story: Story, laptop: Home) -> None:

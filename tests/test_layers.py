@@ -23,9 +23,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "tuner.engine": ("tuner.engine", "tuner.data", "tuner.spec", "tuner.search", "tuner.trial", "models"),
     "tuner.retune": (
         *("tuner.retune", "tuner.engine", "tuner.data", "tuner.spec", "tuner.search", "tuner.trial", "models"),
-        "cluster.schedule",
+        *("tuner.review", "cluster.schedule"),
     ),
-    "tuner.review": ("tuner.review", "tuner.trial", "tuner.spec", "tuner.search", "tuner.engine.tracking"),
+    "tuner.review": (
+        *("tuner.review", "tuner.trial", "tuner.spec", "tuner.search", "tuner.engine.tracking"),
+        "tuner.engine.account",  # what the engine tells of a sweep: plain values
+    ),
     "tuner.api": ("tuner", "models"),
     "tuner.cli": ("tuner", "models", "cluster"),
     "tuner": ("tuner.api",),

@@ -10,7 +10,7 @@ import pytest
 
 from tests import sweeps
 from tuner.engine import tracking
-from tuner.engine.publisher import Publisher, published
+from tuner.engine.publisher import CURSOR, Publisher, published
 from tuner.engine.tracking.cursor import Cursor
 from tuner.engine.tracking.publication import Publication
 from tuner.engine.tracking.store import MlflowStore
@@ -60,3 +60,11 @@ def test_the_spec_in_mlflow_has_no_password(tmp_path: Path) -> None:
     Publication(sweep, MlflowStore(uri), cursor := Cursor.read(sweep, uri), 100).step()
     (spec,) = (tmp_path / "artifacts").rglob(f"{cursor.parent_run_id}/artifacts/spec.yaml")
     assert spec.read_text() == first["spec_yaml"].replace("hush", "***")
+
+
+def test_what_an_earlier_version_wrote_is_read(tmp_path: Path) -> None:
+    sweep = sweeps.write(tmp_path / "sweep", 4, 4)
+    old = {"uri": "x", "cursor": 3, "experiment_id": "1", "parent_run_id": "p", "model_uri": None, "model_alias": None}
+    sweep.write(CURSOR, json.dumps({**old, "registered": 0, "error": None, "refused": []}).encode())
+    found = published(sweep)
+    assert (found.cursor, found.parent_run_id, found.view) == (3, "p", None)

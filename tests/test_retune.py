@@ -144,6 +144,20 @@ def test_the_commands(shop: Path, home: Home) -> None:
     assert "2013-02-01 has begun already" in early
 
 
+def test_what_waits_for_approval_can_be_declined(shop: Path) -> None:
+    policy = monthly.write(shop, approval="manual")
+    to_there = ("claimed", "snapshotted", "drift_scored", "tuning", "candidate", "evaluated", "blessed")
+    with opened(policy) as setting:
+        period = setting.periods.ensure(setting.claim, "2013-02-01", monthly.month("2013-02"), setting.clock())
+        with pytest.raises(ValueError, match="only one that is pending approval can be declined"):
+            machine.decline(setting, period, "somebody", "")
+        for state in (*to_there, "pending_approval"):
+            period = setting.periods.advance(setting.claim, period, State(state), "so far", setting.clock())
+        done = machine.decline(setting, period, "somebody", "the data were wrong")
+        assert (done.state, done.reason) == (State.REJECTED, "declined by somebody: the data were wrong")
+        assert machine.tick(setting, "2013-02-01", monthly.month("2013-02")) == done, "it is over"
+
+
 def test_three_months_down(shop: Path) -> None:
     """Only the latest is caught up; what was left behind is ended, and says so."""
     policy = monthly.write(shop)

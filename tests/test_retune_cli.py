@@ -103,7 +103,7 @@ def test_before_the_first_period(caviar: Run) -> None:
     assert "shop has no period yet" in caviar("retune", "history", monthly.POLICY)
     assert caviar("retune", "history", monthly.POLICY, "--json") == '{"periods": []}\n'
     assert caviar("retune", "status", monthly.POLICY).startswith("period   none of shop yet\nnext     20")
-    for command in ("promote", "rollback"):
+    for command in ("promote", "decline", "rollback"):
         told = caviar("retune", command, monthly.POLICY, code=2)
         assert told == "shop has no period yet: caviar retune run policy.yaml\n"
 

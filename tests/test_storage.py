@@ -30,6 +30,7 @@ def test_objects_round_trip_and_are_listed(storage: Storage) -> None:
     assert storage.read("a/two.json") == b"22"
     assert storage.names("a") == ["one.json", "two.json"]
     assert storage.child("a").read("one.json") == b"1"
+    assert storage.child("a").names() == ["one.json", "two.json"]
     assert storage.exists("a/one.json")
     assert not storage.exists("a/three.json")
     assert storage.names("nothing") == []

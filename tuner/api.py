@@ -13,6 +13,7 @@ from tuner.engine.execution import SweepResult
 from tuner.engine.storage import Storage
 from tuner.engine.sweep import Place, Show
 from tuner.engine.tracking import embedded_uri
+from tuner.review.report import report
 from tuner.spec import Spec, from_mapping, load
 
 __all__ = ["SweepResult", "place", "resume", "run"]
@@ -34,12 +35,12 @@ def run(
     """
     where = place(storage)
     made = sweep.create(_spec(spec, overrides), where, sweep_id)
-    return execution.execute(made, where, show)
+    return execution.execute(made, where, show, report)
 
 
 def resume(sweep_id: str, *, storage: str | None = None, show: Show = lambda _: None) -> SweepResult:
     """Goes on with an interrupted sweep, or returns the result of a finished one."""
-    return execution.execute(sweep_id, place(storage), show)
+    return execution.execute(sweep_id, place(storage), show, report)
 
 
 def place(storage: str | None = None) -> Place:

@@ -76,11 +76,15 @@ def frame(
 
 def main() -> None:
     """Runs the command; known errors become one message and an exit code."""
-    from tuner.cli import run, plan, panda, panda_asking, submit, control, look, model, retune, schedule, cluster  # noqa: F401, I001  # registers them in this order
+    # imported in the order in which --help shows them
+    from tuner.cli import run, init, plan, panda, panda_asking, submit, control  # noqa: F401, I001
+    from tuner.cli import look, report, model, retune, schedule, cluster, serve  # noqa: F401
+    from tuner.cli.secret_files import read_into_environment
 
-    use_the_cluster_that_is_up()
     before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
+        read_into_environment()
+        use_the_cluster_that_is_up()
         app()
     except KeyboardInterrupt:
         fail("interrupted", INTERRUPTED)

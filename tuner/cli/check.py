@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuner.cli.app import Json, Sets, SpecPath, StorageUri, answer, app, console, place
+from tuner.cli.waiting import waiting
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +26,8 @@ def check(spec: SpecPath, sets: Sets = None, storage: StorageUri = None, as_json
 
     loaded, where, out = load(spec, sets or ()), place(storage), console(as_json)
     earlier = sweep.earlier_sweeps(loaded, where)
-    snapshot = build.snapshot(loaded, where.snapshots)
+    with waiting(out, "reading the data"):
+        snapshot = build.snapshot(loaded, where.snapshots)
     inherited = inheritance.inherit(build.heir(loaded, snapshot.digest), earlier)
     sampler = build.sampler(loaded, inherited.lessons)
     warnings = _warnings(loaded, sampler)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from tuner.cli.app import Json, StorageUri, answer, app, console, home_is_named, own_home
+from tuner.cli.waiting import waiting
 
 RAY_PORT, DASHBOARD_PORT, MLFLOW_PORT = 6379, 8265, 5000
 JOINING = ("join", "cpus", "as_json")
@@ -100,7 +101,7 @@ def _up(home: Path, host: str, settings: dict[str, Any], database: str | None, *
         uri = checked(database or embedded_uri(home))
         settings["storage"] = _absolute(settings["storage"])
         plan = local.Head(home, address, token=credentials.cluster_token(home), database=uri, admin=admin, **settings)
-        with out.status("Ray and MLflow are starting; this takes about 15 seconds"):
+        with waiting(out, "Ray and MLflow are starting; this takes about 15 seconds"):
             record = local.up(plan, lambda: prepare(uri))
     out.print(
         f"the cluster {'is up' if began else 'was up already'}\n\n{next_steps(record)}", highlight=False, soft_wrap=True
@@ -125,7 +126,7 @@ def _join(home: Path, head: str, cpus: int | None, *, as_json: bool) -> None:
     if record and record.ray != address:
         raise ValueError(f"this machine is a worker of {record.ray}: `caviar down` first")
     if record is None:
-        with out.status(f"this machine joins {address}"):
+        with waiting(out, f"this machine joins {address}"):
             record = local.join(home, address, credentials.head_token(home), cpus)
     became = "is" if began else "was already"
     out.print(f"this machine {became} a worker of {record.ray}; `caviar down` takes it away", highlight=False)
@@ -141,7 +142,7 @@ def down(as_json: Json = False) -> None:
 
     home, out = own_home(), console(as_json)
     with locked(home / "cluster.lock"):
-        with out.status("jobs end and write down where they stand; this can take a minute"):
+        with waiting(out, "jobs end and write down where they stand; this can take a minute"):
             ended = local.down(home)
         elsewhere = local.head(home, shared=home_is_named())
     for name, count in ended.items():

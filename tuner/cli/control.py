@@ -28,15 +28,22 @@ ENDED = ("finished", "failed")
 
 
 @app.command()
-def watch(name: SweepName, storage: StorageUri = None, as_json: Json = False) -> None:
-    """Show a running sweep until it ends; Ctrl-C ends the watching only."""
+def watch(
+    name: SweepName,
+    *,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines for a log, also on a terminal.")] = False,
+    storage: StorageUri = None,
+    as_json: Json = False,
+) -> None:
+    """Show a running sweep until it ends: live on a terminal, else in lines. Ctrl-C ends the watching only."""
     from tuner.engine.status import ACTIVE
-    from tuner.review.terminal import Progress, panel
+    from tuner.review.live import Progress
+    from tuner.review.terminal import panel
 
     out = console(as_json)
     found = awaited(name, place(storage), out)
     try:
-        with Progress(out) as progress:
+        with Progress(out, plain=plain, hint=_hint(found.sweep)) as progress:
             while (status := found.status()).status in ACTIVE:
                 progress(status)
                 time.sleep(LOOK_SECONDS)
@@ -47,6 +54,11 @@ def watch(name: SweepName, storage: StorageUri = None, as_json: Json = False) ->
         out.print(f"status   {standing(status)}", highlight=False)
     if as_json:
         answer(asdict(status))
+
+
+def _hint(sweep: str) -> str:
+    """What can be done with a sweep that is watched; its id is shown above."""
+    return f"Ctrl-C ends the watching only · caviar pause, stop, extend or best {sweep[:20]}"
 
 
 @app.command()

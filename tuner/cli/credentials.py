@@ -17,6 +17,18 @@ def admin() -> Login:
     return Login(os.environ.get("MLFLOW_AUTH_ADMIN_USERNAME") or "admin", password)
 
 
+def jobs() -> Login:
+    """Who jobs are in MLflow, from the environment. ValueError without a password, or where they would be the admin."""
+    name, password = (os.environ.get(f"MLFLOW_TRACKING_{part}") for part in ("USERNAME", "PASSWORD"))
+    if not name or not password:
+        raise ValueError(
+            "set who the jobs are: MLFLOW_TRACKING_USERNAME, such as caviar-jobs, and MLFLOW_TRACKING_PASSWORD"
+        )
+    if name == admin().name:
+        raise ValueError(f"MLFLOW_TRACKING_USERNAME={name} is the admin: jobs need a login of their own")
+    return Login(name, password)
+
+
 def cluster_token(home: Path) -> Path:
     """The file with the token to demand; made if there is none. ValueError where Ray would use another."""
     named = os.environ.get("RAY_AUTH_TOKEN_PATH")

@@ -1,22 +1,26 @@
-"""Which sweep is meant, and where its MLflow is: read from the first entry of each journal."""
+"""Which sweep or panda is meant, and where its MLflow is: read from the first entry of each journal."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tuner.engine.storage import Storage
     from tuner.engine.sweep import Place
+
+SWEEPS, PANDAS = "sweeps", "pandas"
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A sweep as it was made: its id, its spec's name, when (seconds since 1970), and the MLflow it is shown in."""
+    """A sweep or panda as it was made: where it is, its id, its spec's name, when (seconds since 1970), its MLflow."""
 
-    sweep: str
+    storage: Storage
+    id: str
     name: str
     time: float
     tracking: str
@@ -47,35 +51,42 @@ def find_sweep(text: str, where: Place) -> str:
     raise NoSweepError(f"no sweep {text!r} in {where.storage.uri}: `caviar list` shows those there are")
 
 
-def newest(where: Place, *, name: str | None = None, tracking: str | None = None) -> Made | None:
-    """The sweep that was made last, of the spec `name` and shown at `tracking` where these are given."""
-    fitting = [one for one in _all(where) if name in (None, one.name) and tracking in (None, one.tracking)]
+def find_shown(text: str, where: Place) -> Made:
+    """The sweep that `text` means, or else the panda of this id. ValueError if there is neither."""
+    try:
+        return _made(where.storage.child(f"{SWEEPS}/{find_sweep(text, where)}"), where)
+    except NoSweepError:
+        if text not in where.storage.names(PANDAS):
+            raise
+        return _made(where.storage.child(f"{PANDAS}/{text}"), where)
+
+
+def newest(where: Place, *folders: str, name: str | None = None, tracking: str | None = None) -> Made | None:
+    """What was made last in these folders, of the spec `name` and shown at `tracking` where these are given."""
+    fitting = [one for one in _all(where, folders) if name in (None, one.name) and tracking in (None, one.tracking)]
     return max(fitting, key=lambda one: one.time, default=None)
-
-
-def tracking_of(sweep: str, where: Place) -> str:
-    """The MLflow that the sweep is shown in: its spec's, else this user's."""
-    return _made(sweep, where).tracking
 
 
 def _newest_of(spec: str, where: Place) -> str:
     from tuner.spec import load
 
     name = load(spec).name
-    found = newest(where, name=name)
+    found = newest(where, SWEEPS, name=name)
     if found is None:
         raise NoSweepError(f"no sweep in {where.storage.uri} has the name of {spec}, {name!r}: `caviar run {spec}`")
-    return found.sweep
+    return found.id
 
 
-def _all(where: Place) -> Iterator[Made]:
-    for sweep in where.storage.names("sweeps"):
-        with contextlib.suppress(FileNotFoundError):  # killed while it was made
-            yield _made(sweep, where)
+def _all(where: Place, folders: Iterable[str]) -> Iterator[Made]:
+    for folder in folders:
+        for name in where.storage.names(folder):
+            with contextlib.suppress(FileNotFoundError):  # killed while it was made
+                yield _made(where.storage.child(f"{folder}/{name}"), where)
 
 
-def _made(sweep: str, where: Place) -> Made:
+def _made(storage: Storage, where: Place) -> Made:
     from tuner.engine.journal import Journal
 
-    entry = Journal(where.sweep(sweep)).read(1)
-    return Made(sweep, entry["name"], entry["time"], entry["spec"]["tracking"]["uri"] or where.tracking)
+    entry = Journal(storage).read(1)
+    tracking = entry["spec"]["tracking"]["uri"] or where.tracking
+    return Made(storage, entry["sweep"], entry["name"], entry["time"], tracking)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import typer
 
 from tuner.cli.app import Json, StorageUri, SweepName, TrackingUri, answer, app, console, place
-from tuner.cli.find import find_sweep, newest, tracking_of
+from tuner.cli.find import PANDAS, SWEEPS, Made, find_shown, find_sweep, newest
 from tuner.cli.handle import handle, is_server, standing
 
 if TYPE_CHECKING:
@@ -41,8 +41,11 @@ def list_sweeps(storage: StorageUri = None, as_json: Json = False) -> None:
         }
         for status in sorted(_statuses(where, out), key=lambda status: status.created, reverse=True)
     ]
+    pandas = len(where.storage.names(PANDAS))
     nothing = f"no sweeps in {where.storage.uri}" + (f" or at {where.tracking}" if is_server(where.tracking) else "")
     out.print(table(sweeps) if sweeps else nothing)
+    if pandas:
+        out.print(f"and {pandas} panda{'s' * (pandas > 1)}: caviar panda list", highlight=False)
     if as_json:
         answer({"sweeps": sweeps})
 
@@ -103,7 +106,7 @@ def best(name: SweepName, storage: StorageUri = None, as_json: Json = False) -> 
 def ui(
     name: Annotated[
         str | None,
-        typer.Argument(help="The sweep to show, or a spec. [default: the newest]", metavar="SWEEP"),
+        typer.Argument(help="The sweep or panda to show, or a spec. [default: the newest]", metavar="SWEEP"),
     ] = None,
     port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 5000,
     storage: StorageUri = None,
@@ -114,18 +117,19 @@ def ui(
     from tuner.engine.tracking import ui_command
 
     where = place(storage)
-    sweep = None if name is None else find_sweep(name, where)
-    uri = tracking or (tracking_of(sweep, where) if sweep else where.tracking)
+    made = None if name is None else find_shown(name, where)
+    uri = tracking or (made.tracking if made else where.tracking)
+    page = _page(made or newest(where, SWEEPS, PANDAS, tracking=uri))
     record = head(where.home)
     served = uri if uri.startswith("http") else record.mlflow if record and record.database == uri else None
     if served:
-        _open(_public(served) + _page(sweep, uri, where))
+        _open(_public(served) + page)
         return
     command = ui_command(uri, port)
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise ValueError(f"port {port} is taken: choose another one with --port")
-    print(f"MLflow is starting; in a few seconds: http://127.0.0.1:{port}{_page(sweep, uri, where)}", flush=True)
+    print(f"MLflow is starting; in a few seconds: http://127.0.0.1:{port}{page}", flush=True)
     os.environ |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     os.execvp(command[0], command)  # noqa: S606  # no shell: a list made here
 
@@ -145,14 +149,15 @@ def _open(page: str) -> None:
         webbrowser.open(page)
 
 
-def _page(sweep: str | None, tracking: str, where: Place) -> str:
-    """The page of the sweep's experiment (None: the newest one's); without it MLflow opens on language models."""
+def _page(made: Made | None) -> str:
+    """The page of its experiment, as the sweep has it shown; without it MLflow opens on language models."""
     from tuner.engine.publisher import published
 
-    last = newest(where, tracking=tracking)
-    shown = sweep or (last.sweep if last else None)
-    experiment = published(where.sweep(shown)).experiment_id if shown else None
-    return f"/#/experiments/{experiment}/runs?workflowType=machine_learning" if experiment else ""
+    sent = published(made.storage) if made else None
+    if sent is None or not sent.experiment_id:
+        return ""
+    view = f"&viewStateShareKey={sent.view}" if sent.view else ""
+    return f"/#/experiments/{sent.experiment_id}/runs?workflowType=machine_learning{view}"
 
 
 @app.command()

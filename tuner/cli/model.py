@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
@@ -13,6 +14,7 @@ from tuner.cli.app import FAILED, Json, StorageUri, TrackingUri, answer, app, co
 from tuner.cli.find import find_sweep
 from tuner.cli.panda import replayed
 from tuner.cli.panda_looking import named
+from tuner.cli.waiting import counting, waiting
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
@@ -49,15 +51,21 @@ def predict(
     from models.columns import Kind
     from tuner.data.source import read_rows
 
-    classifier = _classifier(model, storage, tracking)
+    told = console(json_wanted=True)  # stderr: the predictions go to stdout
+    with waiting(told, f"loading {model}"):
+        classifier = _classifier(model, storage, tracking)
     columns = classifier.encoder.columns
     texts = [column.name for column in columns if column.kind in (Kind.CATEGORY, Kind.DATETIME)]
-    probabilities = classifier.predict_proba(read_rows(data, [column.name for column in columns], texts))
+    with waiting(told, f"reading {data}"):
+        frame = read_rows(data, [column.name for column in columns], texts)
+    with waiting(told, f"predicting {len(frame):,} rows"):
+        probabilities = classifier.predict_proba(frame)
     classes = [str(name) for name in classifier.classes]
     predictions = [classes[place] for place in probabilities.argmax(axis=1)]
     if out or not as_json:
         table = pd.DataFrame(probabilities, columns=classes).assign(prediction=predictions)
-        table.to_csv(out or sys.stdout, index=False)
+        with waiting(told, f"writing {len(table):,} rows") if out else contextlib.nullcontext():
+            table.to_csv(out or sys.stdout, index=False)
     if as_json:
         answer({"classes": classes, "probabilities": probabilities.tolist(), "predictions": predictions})
 
@@ -116,7 +124,9 @@ def reproduce(
         found, before = with_params(found, recorded.params, recorded.seed), recorded.rows
     out = console(as_json)
     out.print(f"training {wanted} alone for {len(before)} epochs", highlight=False)
-    result = compare(found, before, retrain(sweep, where.snapshots, found, len(before)))
+    with counting(out, wanted, len(before), "epochs") as observe:
+        again = retrain(sweep, where.snapshots, found, len(before), observe)
+    result = compare(found, before, again)
     words = (
         "equal to the last bit"
         if result.bitwise

@@ -123,7 +123,7 @@ def _moment(text: str, zone: str) -> datetime:
 def _runner(policy: Policy, where: Place, out: Console) -> Iterator[Runner]:
     """Here, or on the policy's cluster."""
     from tuner.retune.running import Here
-    from tuner.review.terminal import Progress
+    from tuner.review.live import Progress
 
     if policy.run.address:
         yield partial(_there, policy, where)

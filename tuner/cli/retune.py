@@ -24,6 +24,7 @@ PolicyPath = Annotated[Path, typer.Argument(help="The policy, a YAML file.", met
 Now = Annotated[
     str | None, typer.Option("--now", help="As if it were this time: a date (all of that day), or a date with a time.")
 ]
+Because = Annotated[str, typer.Option("--because", help="Why, for the trail.", metavar="TEXT", show_default=False)]
 REPLAY = "; the periods of a model go forward only, so a replay of the past needs an empty CAVIAR_HOME"
 NONE_YET = "{model} has no period yet: caviar retune run {policy}"
 PROMOTED_OR_OPEN = ("promoted", "skipped", "pending_approval")
@@ -76,6 +77,19 @@ def promote(policy: PolicyPath, as_json: Json = False) -> None:
     tell(found, out, as_json)
     if found.state.value != "promoted":
         raise typer.Exit(REFUSED)
+
+
+@retune.command()
+def decline(policy: PolicyPath, because: Because = "", as_json: Json = False) -> None:
+    """Reject the newest period, which waits for approval. The champion stays."""
+    _needs_periods(policy)
+    from tuner.retune import machine
+
+    out = console(as_json)
+    with opened(policy, out, as_json) as setting:
+        newest = setting.periods.all(setting.policy.model)[-1]
+        found = published(setting, machine.decline(setting, newest, user(), because))
+    tell(found, out, as_json)
 
 
 @retune.command()

@@ -25,6 +25,7 @@ from tuner.cli.app import (
     place,
 )
 from tuner.cli.check import warn
+from tuner.cli.waiting import waiting
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,7 +54,8 @@ def run(
     loaded, where, out = load(spec, sets or ()), place(storage), console(as_json)
     warn(loaded, out)
     try:
-        made = sweep.create(loaded, where, sweep_id)
+        with waiting(out, "reading the data"):
+            made = sweep.create(loaded, where, sweep_id)
     except sweep.SweepExistsError:
         if sweep_id is None or not go_on:
             raise
@@ -84,12 +86,14 @@ def drive(sweep_id: str, where: Place, out: Console, as_json: bool) -> None:
     from tuner.engine.history import CannotTrainError
     from tuner.engine.journal import JournalError
     from tuner.engine.pause import StoppedError
-    from tuner.review.terminal import Progress
+    from tuner.review.live import Progress
+    from tuner.review.report import report
 
     try:
         others = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()  # Ray prints, too
-        with others, Progress(out) as progress:
-            result = execution.execute(sweep_id, where, progress)
+        hint = "Ctrl-C interrupts it, and nothing is lost: caviar resume goes on"
+        with others, Progress(out, hint=hint) as progress:
+            result = execution.execute(sweep_id, where, progress, report)
     except KeyboardInterrupt:
         fail(f"\ninterrupted; nothing is lost: caviar resume {sweep_id}", INTERRUPTED)
     except StoppedError:
@@ -108,9 +112,13 @@ def drive(sweep_id: str, where: Place, out: Console, as_json: bool) -> None:
 
 
 def _print_result(result: SweepResult, out: Console) -> None:
+    from rich.text import Text
+
     from tuner.review.describe import describe_result
 
     figures: dict[str, Any] = result.figures
     out.print(describe_result(figures, result.leaderboard, result.unsent), highlight=False)
     command = "caviar" if shutil.which("caviar") else sys.argv[0]
     out.print(f"[bold]review[/bold]   {command} ui", highlight=False)
+    told = figures["report_path"] or f"none: {result.unreported}"
+    out.print(Text.assemble(("report", "bold"), f"   {told}"), soft_wrap=True)

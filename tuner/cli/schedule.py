@@ -28,10 +28,13 @@ def group() -> None:
 def run(policies: Annotated[list[Path], typer.Argument(help="Policies, YAML files.", metavar="POLICY...")]) -> None:
     """Call `caviar retune tick` for each policy, now and at each full hour, until Ctrl-C or SIGTERM."""
     from cluster import daemon
+    from tuner.retune.loading import load_policy
 
     missing = [str(policy) for policy in policies if not policy.is_file()]
     if missing:
         raise FileNotFoundError(f"no policy at {', '.join(missing)}: nothing was started; correct the path")
+    for policy in policies:
+        load_policy(policy)  # wrong now, it would be wrong each hour
     out = console()
 
     def tell(command: daemon.Command, ended: int | OSError) -> None:

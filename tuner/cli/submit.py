@@ -13,6 +13,7 @@ from tuner.cli.app import BAD_INPUT, FAILED, INTERRUPTED, Json, Sets, SpecPath, 
 from tuner.cli.check import warn
 from tuner.cli.logs import NAME_LABEL, Address, followed, named
 from tuner.cli.sending import PROGRAM, checked_id, environment, sent, tell
+from tuner.cli.waiting import waiting
 
 if TYPE_CHECKING:
     from cluster.jobs import Jobs
@@ -50,7 +51,9 @@ def submit(
     loaded, out = load(spec, sets or ()), console(as_json)
     warn(loaded, out)
     sweep = new_id(loaded.name) if sweep_id is None else checked_id(sweep_id)
-    jobs, submission = send(loaded, sweep, named(address), storage, ship=not no_ship)
+    there = named(address)
+    with waiting(out, f"sending {sweep} with its files to {there}"):
+        jobs, submission = send(loaded, sweep, there, storage, ship=not no_ship)
     if submission.labels.get(SPEC_LABEL, mine := _labels(loaded)[SPEC_LABEL]) != mine:
         out.print("warning: it was submitted with another spec, and that is the one that counts", style="yellow")
     tell(sweep, submission, jobs.address, f" --address {jobs.address}" if address else "", out)

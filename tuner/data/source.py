@@ -66,6 +66,13 @@ def read_rows(source: str, columns: Sequence[str], texts: Collection[str] = ()) 
     return frame[list(columns)]
 
 
+def read_all(source: str) -> pd.DataFrame:
+    """All columns of all rows in `source`, a path, URI or glob. Raises DataError."""
+    frame, names = _read_files([source], None)
+    require(names, pd.Index(names))
+    return frame
+
+
 def describe_source(source: str | Sequence[str] | None, sql_url: str | None) -> str:
     """The source in words, without any password."""
     if source is None:

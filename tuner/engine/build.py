@@ -109,6 +109,7 @@ def ledger(spec: Spec, data: Mapping[str, Any], taken: Lessons | None = None) ->
             objective.confirm,
             objective.seeds,
             objective.baseline,
+            objective.compare or "",
             in_step=spec.stopping.kind in stopping.WHOLE_RUNGS,
         ),
         space,

@@ -30,8 +30,8 @@ def evidence(ledger: Ledger) -> dict[str, Any] | None:
     if not ledger.space.axes:
         return None
     epochs = ledger.rule.rungs[0]
-    trials = [trial for trial in _searched(ledger) if _loss(ledger, trial, epochs) is not None]
-    losses = np.array([_loss(ledger, trial, epochs) for trial in trials], float)
+    trials = [trial for trial in _searched(ledger) if loss_after(ledger, trial, epochs) is not None]
+    losses = np.array([loss_after(ledger, trial, epochs) for trial in trials], float)
     found = measure(_points(ledger.space, trials), losses, ledger.terms.seed)
     believed = found is not None and found.explained > 0.1 + 2 / len(trials)
     axes = _axes(ledger, found, believed)
@@ -55,7 +55,7 @@ def _searched(ledger: Ledger) -> list[Trial]:
     return [trial for trial in ledger.trials.values() if trial.stage is Stage.SEARCH]
 
 
-def _loss(ledger: Ledger, trial: Trial, epochs: int) -> float | None:
+def loss_after(ledger: Ledger, trial: Trial, epochs: int) -> float | None:
     """The score of `trial` after `epochs` epochs; infinity if it diverged on the way, None if it is not there yet."""
     rows = [row for row in ledger.rows.get(trial.id, ()) if row.epoch <= epochs]
     losses = [ledger.loss_of(row) for row in rows]

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tuner.data import variables
-from tuner.engine import archive, build, control, pause, status
+from tuner.engine import accounting, archive, build, control, pause, status
+from tuner.engine.account import Draw
 from tuner.engine.control import Command, Verb
-from tuner.engine.history import MODEL_FOLDER, History
+from tuner.engine.history import MODEL_FOLDER, REPORT, History
 from tuner.engine.journal import Journal, JournalError
 from tuner.engine.publisher import Publisher
 from tuner.engine.result import figures, leaderboard
@@ -40,13 +41,15 @@ class SweepResult:
     """What a sweep found.
 
     `figures` is the object that `run --json` prints, `leaderboard` the best trials as flat records, `trials` a
-    data frame with one row a trial, `unsent` says why MLflow has not got everything yet (None: it has).
+    data frame with one row a trial, `unsent` says why MLflow has not got everything yet (None: it has), `unreported`
+    why there is no report (None: there is, or none was asked for).
     """
 
     figures: dict[str, Any]
     leaderboard: list[dict[str, Any]]
     trials: pd.DataFrame
     unsent: str | None
+    unreported: str | None = None
 
     @property
     def sweep(self) -> str:
@@ -58,9 +61,10 @@ class SweepResult:
         return found
 
 
-def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepResult:
+def execute(sweep_id: str, place: Place, show: Show = lambda _: None, draw: Draw | None = None) -> SweepResult:
     """Runs the sweep from wherever its journal stands to its end, and publishes it. Starts Ray if it must.
 
+    `draw` makes the report that is left beside the journal, and published; without it there is none.
     KeyboardInterrupt, StoppedError and errors leave a journal that the next call goes on from.
     """
     sweep = place.sweep(sweep_id)
@@ -77,10 +81,10 @@ def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepRe
                 history.begin()  # before the publisher looks, for which an earlier interruption would be the end
             publisher = stack.enter_context(Publisher(sweep, spec.tracking.uri or place.tracking, _log(sweep)))
             if not concluded:
-                _finish(sweep_id, spec, place, history, reporter)
-            elif not history.ended:  # killed between its last two entries
-                history.write("ended", status=json.loads(sweep.read("result.json"))["status"], reason="")
-            result = _published(sweep, ledger, publisher)
+                _finish(sweep_id, spec, place, history, reporter, draw=draw)
+            elif not history.ended:  # killed between its last entries
+                _end(sweep, spec, history, draw)
+            result = _published(sweep, history, publisher)
         except BaseException as error:
             _abandon(history, ledger, reporter, error)
             raise
@@ -89,7 +93,7 @@ def execute(sweep_id: str, place: Place, show: Show = lambda _: None) -> SweepRe
         reporter.report(ledger, result.figures["status"], "done")
     command = control.asked(sweep)
     if command and command.verb is Verb.EXTEND:  # somebody saw it run a moment ago
-        return execute(sweep_id, place, show)
+        return execute(sweep_id, place, show, draw)
     return result
 
 
@@ -113,7 +117,9 @@ def _take_up_commands(sweep: Storage, history: History) -> None:
     control.obeyed(sweep, command)
 
 
-def _finish(sweep_id: str, spec: Spec, place: Place, history: History, reporter: status.Reporter) -> None:
+def _finish(
+    sweep_id: str, spec: Spec, place: Place, history: History, reporter: status.Reporter, *, draw: Draw | None
+) -> None:
     """Trains what is left, through pauses, and writes the result. StoppedError when told to stop."""
     sweep = place.sweep(sweep_id)
     while not history.ledger.finished:
@@ -124,10 +130,12 @@ def _finish(sweep_id: str, spec: Spec, place: Place, history: History, reporter:
             command = _train(sweep_id, spec, place, history, reporter)
             if command is None:  # before Ray is stopped, so that both MLflow and Ray end meanwhile
                 _conclude(sweep, history, reporter)
+                _end(sweep, spec, history, draw)
         if command is not None:
             pause.obey(command, sweep, history, reporter)
     if not history.concluded:
         _conclude(sweep, history, reporter)
+        _end(sweep, spec, history, draw)
 
 
 def _require_snapshot(sweep: Storage, place: Place) -> None:
@@ -179,16 +187,25 @@ def _conclude(sweep: Storage, history: History, reporter: status.Reporter) -> No
         leaderboard=leaderboard(ledger),
         rounds=ledger.rounds,
     )
-    history.write("ended", status=result["status"], reason=found["reason"] or "")
 
 
-def _published(sweep: Storage, ledger: Ledger, publisher: Publisher) -> SweepResult:
+def _end(sweep: Storage, spec: Spec, history: History, draw: Draw | None) -> None:
+    """Writes the last entries. The report's comes before: meanwhile the result is published, and the model."""
+    if draw:
+        accounting.write_report(sweep, spec, history, draw)
+    result = json.loads(sweep.read("result.json"))
+    history.write("ended", status=result["status"], reason=result.get("reason") or "")
+
+
+def _published(sweep: Storage, history: History, publisher: Publisher) -> SweepResult:
     """The result, once MLflow has it too or has been waited for."""
+    ledger = history.ledger
     job = variables.JOB in os.environ
     where = publisher.wait(JOB_DRAIN_SECONDS, JOB_DRAIN_SECONDS) if job else publisher.wait(DRAIN_SECONDS)
     result = json.loads(sweep.read("result.json"))
     result |= {"parent_run_id": where.parent_run_id, "model_uri": where.model_uri, "model_alias": where.model_alias}
-    return SweepResult(result, leaderboard(ledger), build.frame(ledger), where.error)
+    result["report_path"] = sweep.path(REPORT) if sweep.exists(REPORT) else None
+    return SweepResult(result, leaderboard(ledger), build.frame(ledger), where.error, history.unreported)
 
 
 def _abandon(history: History, ledger: Ledger, reporter: status.Reporter, error: BaseException) -> None:

@@ -24,6 +24,7 @@ from tuner.trial import Pack, Row, State
 
 HOPELESS = 3  # so many failed trials, and no other, are no bad luck
 MODEL_FOLDER = "model"  # where the worker that refits the winner exports it
+REPORT = "report.html"  # the page that says what a sweep found
 
 
 def result_name(pack_id: int) -> str:
@@ -51,7 +52,9 @@ class CannotTrainError(RuntimeError):
 class History:
     """The only writer of a sweep's journal.
 
-    `open` maps the journal entries of packs that were handed out, but have not come back, to their packs.
+    `open` maps the journal entries of packs that were handed out, but have not come back, to their packs. `worked`
+    has those that came back, each with the epochs of its trials together and its seconds. `unreported` says why
+    there is no report of the result, where its making failed.
     """
 
     def __init__(
@@ -59,6 +62,8 @@ class History:
     ) -> None:
         self.ledger = ledger
         self.open: dict[int, Pack] = {}
+        self.worked: list[tuple[Pack, int, float]] = []
+        self.unreported: str | None = None
         self.concluded = False  # the sweep has its result
         self.ended = False  # and its journal says so
         self._resting = False  # ended or paused, and not yet taken up again
@@ -73,9 +78,8 @@ class History:
         for number, entry in self._journal.entries():
             kind = entry["kind"]
             self._pass(kind, entry["time"])
-            if kind == "result":
-                self.concluded = True
-            elif kind == "ended":
+            self._conclude(kind, entry)
+            if kind == "ended":
                 self.ended = entry["status"] in ("finished", "failed")
             elif kind == "extended":
                 self._extend(entry["trials"], entry["max_epochs"])
@@ -100,6 +104,11 @@ class History:
     def seconds(self) -> float:
         """How long the sweep has been worked on, over all attempts."""
         return self._spent + self._clock() - self._began
+
+    @property
+    def seconds_on_record(self) -> float:
+        """The same up to the journal's last entry, for those who only read it."""
+        return self._spent + self._last - self._began
 
     def begin(self) -> None:
         """Notes that a driver starts (or starts again), and takes in the packs that ended without one.
@@ -174,7 +183,7 @@ class History:
         """Appends an entry; returns its number. `patience`: see `Journal.append`."""
         now = self._clock()
         self._pass(kind, now)
-        self.concluded = self.concluded or kind == "result"
+        self._conclude(kind, fields)
         return self._journal.append({"kind": kind, "time": now, **fields}, patience)
 
     def _result(self, pack_id: int) -> Entry:
@@ -193,6 +202,11 @@ class History:
         self.concluded = self.ended = False
         return True
 
+    def _conclude(self, kind: str, entry: Entry) -> None:
+        self.concluded = self.concluded or kind == "result"
+        if kind == "report":
+            self.unreported = entry["error"]
+
     def _pass(self, kind: str, now: float) -> None:
         """Counts the time of an attempt up to its last entry, because what follows may be the pause after a kill.
 
@@ -210,6 +224,8 @@ class History:
     def _tell(self, entry: Entry) -> None:
         holdout = {trial: (loss, accuracy) for trial, (loss, accuracy) in entry["holdout"].items()}
         timings = [(trial, epochs, seconds) for trial, epochs, seconds in entry["timings"]]
+        pack = self.ledger.open[entry["pack"]]
+        self.worked.append((pack, len(entry["rows"]), entry.get("seconds") or 0.0))
         self.ledger.tell(entry["pack"], rows_from_json(entry["rows"]), timings, holdout)
         self._close(entry["pack"])
 

@@ -34,6 +34,7 @@ class Terms:
     confirm: int = 3
     seeds: int = 3
     baseline: bool = True
+    compare: str = ""  # the hyperparameter of which the best trial of each value is confirmed, too
     in_step: bool = False  # the sampler learns from whole rounds alone, whatever the order of results
 
 

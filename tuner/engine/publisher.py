@@ -29,6 +29,7 @@ class Published:
     error: str | None = None
     experiment_id: str | None = None
     model_alias: str | None = None
+    view: str | None = None
 
 
 class Publisher:
@@ -87,4 +88,4 @@ def published(sweep: Storage) -> Published:
         found: dict[str, Any] = json.loads(sweep.read(CURSOR))
     except FileNotFoundError:
         return Published()
-    return Published(**{field.name: found[field.name] for field in fields(Published)})
+    return Published(**{field.name: found[field.name] for field in fields(Published) if field.name in found})

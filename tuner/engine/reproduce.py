@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,19 @@ class Comparison:
         }
 
 
-def retrain(sweep: Storage, snapshots: Path, trial: Trial, epochs: int) -> list[Row]:
-    """The rows of `trial`, trained alone from its first epoch to `epochs` on the sweep's own data and order."""
+def retrain(
+    sweep: Storage, snapshots: Path, trial: Trial, epochs: int, observe: Callable[[int], None] = lambda _: None
+) -> list[Row]:
+    """The rows of `trial`, trained alone from its first epoch to `epochs` on the sweep's own data and order.
+
+    `observe` is called with the number of epochs after each.
+    """
     run = PackRun(Assignment(sweep, snapshots), Pack(0, trial.stage, 0, 0, epochs, (trial,), "alone"))
-    return [row for rows in run.train() for row in rows]
+    found = list[Row]()
+    for rows in run.train():
+        found += rows
+        observe(len(found))
+    return found
 
 
 def compare(trial: Trial, before: Sequence[Row], after: Sequence[Row]) -> Comparison:

@@ -10,7 +10,7 @@ from typing import Any
 from tuner.engine import stages
 from tuner.engine.evidence import evidence
 from tuner.engine.ledger import Ledger
-from tuner.engine.verdict import comparison, spent, verdict
+from tuner.engine.verdict import comparison, spent, verdict, worth
 from tuner.trial import Stage, State, Trial
 
 LEADERBOARD = 20
@@ -21,7 +21,8 @@ def figures(ledger: Ledger, class_counts: Mapping[str, list[int]]) -> dict[str, 
 
     `best` is None when no trial has a finite loss; `softmax_regression` is the best baseline trial. `holdout`
     compares both, refitted on training and validation rows, with the class frequencies alone. `reason` says why
-    there is no model, `failures` what made trials fail: the commonest first. `importance`: see `evidence`.
+    there is no model, `failures` what made trials fail: the commonest first. `importance`: see `evidence`. `compared`
+    has the best trial of each value of the hyperparameter that was to be compared, on fresh seeds and the holdout.
     """
     winner, baseline = stages.winner(ledger), stages.best_baseline(ledger)
     found: dict[str, Any] = {
@@ -38,6 +39,7 @@ def figures(ledger: Ledger, class_counts: Mapping[str, list[int]]) -> dict[str, 
             "softmax_regression": _holdout(ledger, baseline),
             "class_prior": class_prior(class_counts),
         },
+        "compared": _compared(ledger),
         "importance": evidence(ledger),
         "failures": failures(ledger),
         "reason": no_model(ledger, winner),
@@ -48,6 +50,29 @@ def figures(ledger: Ledger, class_counts: Mapping[str, list[int]]) -> dict[str, 
         "verdict": verdict(ledger, found),
         "comparison": comparison(found),
     }
+
+
+def _compared(ledger: Ledger) -> dict[str, Any] | None:
+    """Each value of the hyperparameter to be compared, with its best trial on fresh seeds; None if there is none.
+
+    `losses` has, for each of these seeds, the validation and the holdout loss.
+    """
+    if not ledger.terms.compare:
+        return None
+    values = [
+        {
+            "value": trial.params[ledger.terms.compare],
+            **_described(ledger, trial),
+            **(stages.confirmed(ledger, trial) or {}),
+            "losses": [
+                [ledger.best_row(again.id).val_loss, ledger.holdout[again.id][0]]
+                for again in stages.repeats_of(ledger, trial)
+                if again.id in ledger.holdout
+            ],
+        }
+        for trial in stages.compared(ledger)
+    ]
+    return {"name": ledger.terms.compare, "values": values, "words": worth(ledger.terms.compare, values)}
 
 
 def failures(ledger: Ledger) -> list[dict[str, Any]]:

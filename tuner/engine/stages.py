@@ -47,12 +47,15 @@ def baseline(ledger: Ledger) -> list[Pack]:
 
 
 def confirmation(ledger: Ledger) -> list[Pack]:
-    """One pack for each of the best search trials: the same configuration and epochs on fresh seeds.
+    """One pack for each of the best search trials, and for those to be compared: the same configuration and epochs on
+    fresh seeds.
 
     What was confirmed before the search was extended, and was trained no further since, is not trained again.
     """
     packs = []
-    for rank, best in enumerate(ledger.ranked()[: ledger.terms.confirm]):
+    first = ledger.ranked()[: ledger.terms.confirm]
+    also = [trial for trial in compared(ledger) if trial not in first]
+    for rank, best in enumerate([*first, *also]):
         epochs = ledger.rows[best.id][-1].epoch
         trials = tuple(
             Trial(
@@ -68,9 +71,19 @@ def confirmation(ledger: Ledger) -> list[Pack]:
         )
         new = tuple(trial for trial in trials if trial.id not in ledger.trials)
         if new:
-            reason = f"{best.id} ranked {rank + 1}: confirm on new seeds"
+            why = f"the best with {ledger.terms.compare} {best.params[ledger.terms.compare]}" if best in also else ""
+            reason = f"{best.id} {why or f'ranked {rank + 1}'}: confirm on new seeds"
             packs.append(Pack(0, Stage.CONFIRM, 0, 0, epochs, new, reason))
     return packs
+
+
+def compared(ledger: Ledger) -> list[Trial]:
+    """The best trial of each value of the hyperparameter that is to be compared, best first; [] if none is."""
+    best: dict[Value, Trial] = {}
+    for trial in ledger.ranked() if ledger.terms.compare else ():
+        if ledger.terms.compare in trial.params:
+            best.setdefault(trial.params[ledger.terms.compare], trial)
+    return list(best.values())
 
 
 def refits(ledger: Ledger) -> list[Pack]:
@@ -84,8 +97,8 @@ def refits(ledger: Ledger) -> list[Pack]:
         name = refit_name(ledger, trial)
         if name in ledger.trials:
             continue
-        repeats = _repeats(ledger, trial) or [trial]
-        epochs = _best_epoch(ledger, repeats)
+        again = repeats_of(ledger, trial) or [trial]
+        epochs = _best_epoch(ledger, again)
         seed = seed_of(ledger.terms.seed, "refit", trial.id)
         refit = Trial(name, number, seed, trial.params, Stage.REFIT, trial.id, f"refit of {trial.id}")
         reason = f"{trial.id} on training and validation rows for {epochs} epoch{'s' * (epochs != 1)}"
@@ -123,16 +136,16 @@ def is_softmax_regression(trial: Trial) -> bool:
 
 def confirmed(ledger: Ledger, trial: Trial) -> dict[str, float | int] | None:
     """Mean and standard deviation over fresh seeds of the trial's validation loss, and of its holdout figures."""
-    repeats = _repeats(ledger, trial)
-    if not repeats:
+    found = repeats_of(ledger, trial)
+    if not found:
         return None
-    rows = [ledger.best_row(repeat.id) for repeat in repeats]
-    figures: dict[str, float | int] = {"seeds": len(repeats), "diverged_seeds": _diverged(ledger, trial)}
+    rows = [ledger.best_row(repeat.id) for repeat in found]
+    figures: dict[str, float | int] = {"seeds": len(found), "diverged_seeds": _diverged(ledger, trial)}
     measured = {
         "val_loss": [row.val_loss for row in rows],
         "val_accuracy": [row.val_accuracy for row in rows],
-        "holdout_loss": [ledger.holdout[repeat.id][0] for repeat in repeats if repeat.id in ledger.holdout],
-        "holdout_accuracy": [ledger.holdout[repeat.id][1] for repeat in repeats if repeat.id in ledger.holdout],
+        "holdout_loss": [ledger.holdout[repeat.id][0] for repeat in found if repeat.id in ledger.holdout],
+        "holdout_accuracy": [ledger.holdout[repeat.id][1] for repeat in found if repeat.id in ledger.holdout],
     }
     for name, values in measured.items():
         if values:
@@ -141,9 +154,9 @@ def confirmed(ledger: Ledger, trial: Trial) -> dict[str, float | int] | None:
     return figures
 
 
-def _best_epoch(ledger: Ledger, repeats: Sequence[Trial]) -> int:
+def _best_epoch(ledger: Ledger, again: Sequence[Trial]) -> int:
     """The epoch at which these trials of one configuration are best on average: one alone may be lucky early."""
-    curves = [ledger.rows[repeat.id] for repeat in repeats]
+    curves = [ledger.rows[repeat.id] for repeat in again]
     last = min(map(len, curves))
     if ledger.terms.select == "last":
         return last
@@ -167,7 +180,7 @@ def _refit_failed(ledger: Ledger, trial: Trial) -> bool:
     return state in (State.FAILED, State.DIVERGED)
 
 
-def _repeats(ledger: Ledger, trial: Trial) -> list[Trial]:
+def repeats_of(ledger: Ledger, trial: Trial) -> list[Trial]:
     """The trial's confirmations that ended with a finite score."""
     confirmed = ledger.ranked(Stage.CONFIRM)
     return [repeat for repeat in confirmed if repeat.source == trial.id and _is_current(ledger, repeat)]
@@ -191,5 +204,5 @@ def _diverged(ledger: Ledger, trial: Trial) -> int:
 
 def _scores(ledger: Ledger, trial: Trial) -> list[float]:
     """One score a fresh seed; a seed on which the configuration diverged counts as infinity."""
-    scores = [ledger.score(repeat.id) for repeat in _repeats(ledger, trial)]
+    scores = [ledger.score(repeat.id) for repeat in repeats_of(ledger, trial)]
     return scores + [math.inf] * (ledger.terms.seeds - len(scores))

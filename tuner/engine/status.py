@@ -13,6 +13,7 @@ from typing import Any
 
 from tuner.engine import stages
 from tuner.engine.ledger import Ledger
+from tuner.engine.recent import Recent
 from tuner.engine.result import counts
 from tuner.engine.storage import Storage
 from tuner.trial import Row, Stage
@@ -27,7 +28,11 @@ SHARE = 0.02  # of the driver's time that may go into the status: it looks at ev
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where a sweep stands. `rungs` lists (epochs, trials that got there); times in seconds."""
+    """Where a sweep stands. `rungs` lists (epochs, trials that got there); times in seconds.
+
+    `busy` is the number of packs on workers, `begun` that of search trials with an evaluation of this attempt; `curve`
+    and `decisions` are those of `Recent`.
+    """
 
     sweep: str
     name: str
@@ -42,6 +47,10 @@ class Status:
     seconds: float = 0.0
     running: list[str] = field(default_factory=list)
     halted: str = ""
+    busy: int = 0
+    begun: int = 0
+    curve: list[tuple[int, float]] = field(default_factory=list)
+    decisions: list[str] = field(default_factory=list)
     host: str = ""
     pid: int = 0
     time: float = 0.0
@@ -55,6 +64,10 @@ class Status:
     @property
     def epochs_per_second(self) -> float:
         return self.epochs / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def trials_per_second(self) -> float:
+        return self.begun / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def seconds_left(self) -> float | None:
@@ -77,7 +90,8 @@ def parse(text: str | bytes, now: float | None = None) -> Status:
     """The status that a driver wrote; a silent one counts as interrupted."""
     known = {field.name for field in fields(Status)}
     found = {key: value for key, value in json.loads(text).items() if key in known}  # others are of a newer version
-    found["rungs"] = [(epochs, trials) for epochs, trials in found["rungs"]]
+    for name in ("rungs", "curve"):
+        found[name] = [(epochs, value) for epochs, value in found.get(name, ())]
     status = Status(**found)
     silent = (time.time() if now is None else now) - status.time > SILENT_SECONDS
     gone = _is_dead(status) if status.here else silent  # a long epoch is silent, but alive
@@ -109,13 +123,15 @@ class Reporter:
         self._began = time.monotonic()
         self._written = self._shown = -math.inf
         self._took = 0.0
-        self._epochs_before = 0
+        self._epochs_before = self._begun_before = 0
         before = read(sweep)
         self._created = before.created if before else time.time()
+        self._recent = Recent(before.curve if before else ())
 
     def resume(self, ledger: Ledger) -> None:
-        """Epochs of earlier attempts don't count in the speed."""
-        self._epochs_before = ledger.epochs
+        """What earlier attempts did doesn't count in the speed, and is no news."""
+        self._epochs_before, self._begun_before = ledger.epochs, begun(ledger)
+        self._recent.skip(ledger)
 
     def report(
         self, ledger: Ledger | None, status: str, phase: str = "", running: dict[str, Row] | None = None
@@ -148,6 +164,7 @@ class Reporter:
             return Status(**common, phase=phase or "snapshot")
         best = next(iter(ledger.ranked()), None)
         row = ledger.best_row(best.id) if best else None
+        self._recent.look(ledger, row.val_loss if row else None)
         live = sum(row.epoch for trial, row in running.items() if trial not in ledger.rows)
         return Status(
             **common,
@@ -160,7 +177,16 @@ class Reporter:
             epochs_expected=expected_epochs(ledger) - self._epochs_before,
             running=[pack.reason for pack in ledger.open.values()],
             halted=ledger.halted,
+            busy=len(ledger.open),
+            begun=begun(ledger) - self._begun_before,
+            curve=list(self._recent.curve),
+            decisions=list(self._recent.decisions),
         )
+
+
+def begun(ledger: Ledger) -> int:
+    """How many search trials have an evaluation."""
+    return sum(bool(rows) and ledger.trials[trial].stage is Stage.SEARCH for trial, rows in ledger.rows.items())
 
 
 def reached(ledger: Ledger) -> list[tuple[int, int]]:

@@ -42,11 +42,11 @@ class Storage:
         self.is_shared = "memory" not in _protocols(self._fs.protocol)  # by all processes
 
     def path(self, name: str) -> str:
-        """The full path of `name`; ValueError if it would leave this folder."""
+        """The full path of `name` (`.`: this folder); ValueError if it would leave this folder."""
         pure = PurePosixPath(name)
         if pure.is_absolute() or ".." in pure.parts:
             raise ValueError(f"storage name {name!r}: must be relative and without '..'")
-        return f"{self._root}/{pure}"
+        return f"{self._root}/{pure}" if pure.parts else self._root or "/"  # to S3, `folder/.` is another name
 
     def child(self, name: str) -> Storage:
         """The storage of the folder `name` in this one."""

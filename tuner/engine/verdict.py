@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuner.engine import stages
@@ -13,23 +13,26 @@ TITLES = {"val_loss": "validation loss", "val_accuracy": "validation accuracy"}
 
 
 def summary(sweep: str, result: Mapping[str, Any]) -> str:
-    """The sweep as Markdown, for the description of its MLflow run."""
+    """The sweep as Markdown, for the description of its MLflow run, of which the page shows the beginning unasked."""
     best, again, metric = result["best"], result["confirmed"], result["metric"]
-    lines = [f"### {sweep}", "", f"{result['spent']}."]
+    trained = f"{result['spent']}."
     if result["halted"]:
-        lines.append(f"The search was ended early: {result['halted']}.")
+        trained += f" The search was ended early: {result['halted']}."
     if not best:
-        return "\n".join([*lines, "", f"**No winner:** {result['reason']}."])
-    lines += ["", f"**Winner: {best['trial']}**, {TITLES[metric]} {shown(metric, best[metric])}"]
+        return f"**No winner:** {result['reason']}.\n\n{trained}"
+    lines = [f"**Winner: {best['trial']}**, {TITLES[metric]} {shown(metric, best[metric])}"]
     if again:
-        lines[-1] += f"; on {again['seeds']} fresh seeds {confirmed(metric, again)}"
-    lines += ["", "| hyperparameter | value |", "|---|---|"]
-    lines += [f"| {name} | {_short(value)} |" for name, value in best["params"].items()]
+        lines[0] += f"; on {again['seeds']} fresh seeds {confirmed(metric, again)}"
+    lines += ["", result["verdict"], "", trained]
     lines += ["", f"| | {TITLES[metric]} | on fresh seeds | holdout loss | holdout accuracy |", "|---|---|---|---|---|"]
     lines += [f"| {' | '.join(row.values())} |" for row in comparison(result)]
-    mattered = [f"**What mattered:** {'. '.join(words)}."] if (words := _mattered(result)) else []
-    hint = "Among the runs, the filter `tags.caviar.stage = 'search'` shows the search's trials only."
-    return "\n".join([*lines, "", result["verdict"], "", *mattered, "", hint])
+    lines += ["", "| hyperparameter | value |", "|---|---|"]
+    lines += [f"| {name} | {_short(value)} |" for name, value in best["params"].items()]
+    if told := (result.get("compared") or {}).get("words"):
+        lines += ["", "**Compared:**", "", *(f"- {words}" for words in told)]
+    mattered = [f"**What mattered:** {'. '.join(words)}.", ""] if (words := _mattered(result)) else []
+    hint = f"The experiment's menu *Views* has {sweep}: its trials, best first, their curves, and what was searched."
+    return "\n".join([*lines, "", *mattered, hint])
 
 
 def spent(result: Mapping[str, Any]) -> str:
@@ -52,6 +55,19 @@ def comparison(result: Mapping[str, Any]) -> list[dict[str, str]]:
             row["on fresh seeds"] = confirmed(metric, again) if again else ""
             rows.append({**row, "holdout loss": f"{found['loss']:.4f}", "holdout accuracy": f"{found['accuracy']:.1%}"})
     return rows
+
+
+def worth(name: str, values: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What each value of the hyperparameter `name` came to: one sentence a value, in the order given."""
+    lines = []
+    for one in values:
+        line = f"{name} {str(one['value']).lower()} ({one['trial']}): validation loss {one['val_loss']:.4f}"
+        if "holdout_loss_mean" in one:
+            again = f"{one['val_loss_mean']:.4f} ± {one['val_loss_std']:.4f}"
+            line += f"; on {one['seeds']} fresh seeds {again}"
+            line += f", on the holdout {one['holdout_loss_mean']:.4f} ± {one['holdout_loss_std']:.4f}"
+        lines.append(line)
+    return lines
 
 
 def shown(metric: str, value: float) -> str:

@@ -13,7 +13,7 @@ from models.classifier import Classifier
 from models.config import Config
 from models.inference import Inference
 from models.training import Arrays, Slots, train
-from tuner.engine import checkpoint, control, weights
+from tuner.engine import checkpoint, control, examined, weights
 from tuner.engine.assignment import Assignment, assignment
 from tuner.engine.checkpoint import Progress
 from tuner.engine.history import MODEL_FOLDER, result_name
@@ -139,11 +139,13 @@ class PackRun:
 
     def _export(self, network: Inference) -> None:
         snapshot = self._given.snapshot
+        model = Classifier(snapshot.encoder, network, snapshot.classes)
         with tempfile.TemporaryDirectory() as folder:
-            Classifier(snapshot.encoder, network, snapshot.classes).save(Path(folder))
+            model.save(Path(folder))
             for file in sorted(Path(folder).iterdir()):
                 self._given.sweep.write(f"{MODEL_FOLDER}/{file.name}", file.read_bytes())
         self._given.sweep.write(f"{MODEL_FOLDER}/sample.json", (snapshot.directory / "sample.json").read_bytes())
+        examined.leave(self._given.sweep, model, snapshot)
 
 
 def by_shape(trials: Sequence[Trial]) -> list[list[Trial]]:

@@ -50,7 +50,10 @@ def conclude(_: Setting, period: Period) -> Step:
 def approve(setting: Setting, period: Period) -> Step:
     """BLESSED: on to the promotion, or to a person who decides."""
     if setting.policy.approval == "manual":
-        return Step(State.PENDING_APPROVAL, f"{period.reason.rstrip('.')}; `caviar retune promote` promotes it")
+        return Step(
+            State.PENDING_APPROVAL,
+            f"{period.reason.rstrip('.')}; `caviar retune promote` promotes it, `decline` does not",
+        )
     return Step(State.PROMOTING, period.reason)
 
 

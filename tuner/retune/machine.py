@@ -72,14 +72,25 @@ def drive(setting: Setting, period: Period) -> Period:
 
 def approve(setting: Setting, period: Period, who: str) -> Period:
     """A person promotes what waits for approval. PeriodError where nothing does."""
-    if period.state is not State.PENDING_APPROVAL:
-        raise PeriodError(
-            f"period {period.period} is {words(period.state)}: only one that is pending approval can be promoted"
-        )
+    _demand_pending(period, "promoted")
     reason = f"approved by {who}"
     return drive(
         setting, setting.periods.advance(setting.claim, period, State.PROMOTING, reason, setting.clock(), approved=who)
     )
+
+
+def decline(setting: Setting, period: Period, who: str, why: str) -> Period:
+    """A person rejects what waits for approval; `why` may be empty. PeriodError where nothing does."""
+    _demand_pending(period, "declined")
+    reason = f"declined by {who}{': ' if why else ''}{why}"
+    return setting.periods.advance(setting.claim, period, State.REJECTED, reason, setting.clock(), declined=who)
+
+
+def _demand_pending(period: Period, done: str) -> None:
+    if period.state is not State.PENDING_APPROVAL:
+        raise PeriodError(
+            f"period {period.period} is {words(period.state)}: only one that is pending approval can be {done}"
+        )
 
 
 def roll_back(setting: Setting, who: str) -> Period:

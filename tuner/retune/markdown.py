@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from tuner.retune.sections import Section
+from tuner.review.parts import Section
 
 LONGEST = 5000  # characters; MLflow takes 8000
 ROWS = 10  # of a table; the page has all of them

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tuner.retune.figures import pictures
+from tuner.retune import figures
 from tuner.retune.findings import columns, gains, losses, part, shifted, verdict, versions
 from tuner.retune.markdown import markdown
-from tuner.retune.page import page
 from tuner.retune.sections import GAINS, between, number, sections
 from tuner.retune.states import ENDS, RESTS, Period, State
+from tuner.review.page import page
+from tuner.review.parts import Section
 
 # From here on the data are those that the period ends with: a parameter in MLflow never changes.
 SETTLED = ENDS | {State.CANDIDATE, State.EVALUATED, State.BLESSED, State.PENDING_APPROVAL, State.PROMOTING}
@@ -55,9 +56,17 @@ def describe(period: Period, earlier: Sequence[Period] = ()) -> Description:
         params=_params(period),
         tags=_tags(period),
         markdown=markdown(title, parts),
-        files={**files, "review.html": page(title, parts, pictures(period, earlier))},
+        files={**files, "review.html": page(title, _drawn(parts, period, earlier))},
         message=_message(period),
     )
+
+
+def _drawn(parts: Sequence[Section], period: Period, earlier: Sequence[Period]) -> list[Section]:
+    """The sections with the pictures that belong to them."""
+    pictures = {"Losses": figures.contenders(period), "Drift": figures.drift(period)}
+    made = [replace(part, pictures=pictures.get(part.title, ())) for part in parts]
+    over = figures.over_periods([*earlier, period])
+    return made + ([Section("The periods before", pictures=over)] if over else [])
 
 
 def _status(period: Period) -> str:
@@ -69,8 +78,8 @@ def _status(period: Period) -> str:
 def _metrics(period: Period) -> dict[str, float]:
     """Losses and gains with both ends, accuracies, and drift; only what is a finite number."""
     drift, found = part(period, "drift"), dict[str, Any]()
-    for kind, figures in (("loss", losses(period)), ("gain", gains(period))):
-        for name, one in figures.items():
+    for kind, measured in (("loss", losses(period)), ("gain", gains(period))):
+        for name, one in measured.items():
             found |= {f"{kind}_{name}": one["mean"]}
             found |= {f"{kind}_{name}_{end}": one.get(end) for end in ("low", "high")}
             found |= {f"accuracy_{name}": one.get("accuracy")} if kind == "loss" else {}

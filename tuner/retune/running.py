@@ -9,6 +9,7 @@ from tuner.engine import execution, sweep
 from tuner.engine.connect import ray_cluster
 from tuner.engine.history import CannotTrainError
 from tuner.engine.sweep import Place, Show
+from tuner.review.report import report
 from tuner.spec import Spec
 
 
@@ -35,6 +36,6 @@ class Here:
         self._ray.enter_context(ray_cluster(self._place.home))
         try:
             with self._progress() as show:
-                execution.execute(sweep_id, self._place, show)
+                execution.execute(sweep_id, self._place, show, report)
         except CannotTrainError as error:
             raise OSError(f"sweep {sweep_id} cannot be trained: {error}") from error

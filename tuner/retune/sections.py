@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tuner.retune.findings import columns, gains, losses, part, verdict, versions
 from tuner.retune.judgement import Figures
 from tuner.retune.states import Period
+from tuner.review.parts import Section
 
 GAINS = {
     "fresh_data": "fresh data (the champion's configuration, trained again)",
     "tuning": "tuning (the challenger against that)",
     "total": "both together (the challenger against the champion)",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A heading, sentences, and a table: `head` names its columns. `link` is a text and the MLflow run it leads to."""
-
-    title: str
-    sentences: Sequence[str] = ()
-    head: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
-    link: tuple[str, str] | None = None
 
 
 def sections(period: Period) -> list[Section]:

@@ -90,6 +90,8 @@ def describe_best(
         if figures["holdout"]["winner"]:
             facts.add_row("holdout", f"{figures['verdict']}\n")
         facts.add_row("", table(figures["comparison"]))
+        for place, words in enumerate((figures.get("compared") or {}).get("words", ())):
+            facts.add_row("" if place else "\ncompared", words if place else f"\n{words}")
     else:
         states = ", ".join(f"{number} {state}" for state, number in figures["states"].items())
         facts.add_row("winner", f"none yet: no trial has a finite loss ({states or 'none was begun'})")

@@ -1,18 +1,13 @@
-"""Sweeps on a terminal: a live table while one runs, plain lines elsewhere, tables of what was found."""
+"""Sweeps on a terminal: where one stands in a line or a small table, and tables of what was found."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from types import TracebackType
 from typing import Any, Protocol
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
-
-PLAIN_SECONDS = 10.0  # how often a plain line is printed where there is no terminal
 
 
 class Glance(Protocol):
@@ -44,43 +39,19 @@ class Glance(Protocol):
     def running(self) -> Sequence[str]: ...
     @property
     def halted(self) -> str: ...
-
-
-class Progress:
-    """Shows each status it is called with: a live table on a terminal, else a line every ten seconds."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
-        self._printed = 0.0
-        self._line = ""
-
-    def __enter__(self) -> Progress:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._live.stop()
-
-    def __call__(self, status: Glance) -> None:
-        if self._live:
-            self._live.update(panel(status))
-            return
-        new_phase = not self._line.startswith(f"{status.phase}:")
-        if new_phase or time.monotonic() - self._printed > PLAIN_SECONDS:
-            line = one_line(status)
-            if line != self._line:
-                self._console.print(line, highlight=False, soft_wrap=True)
-            self._line, self._printed = line, time.monotonic()
+    @property
+    def busy(self) -> int: ...
+    @property
+    def trials_per_second(self) -> float: ...
+    @property
+    def curve(self) -> Sequence[tuple[int, float]]: ...
+    @property
+    def decisions(self) -> Sequence[str]: ...
 
 
 def one_line(status: Glance) -> str:
     """The status in one line of plain text."""
-    parts = [f"{status.phase}: {_states(status.states) or 'starting'}"]
+    parts = [f"{status.phase}: {states_text(status.states) or 'starting'}"]
     if any(reached for _, reached in status.rungs):
         parts.append("at epochs " + ", ".join(f"{epochs}: {reached}" for epochs, reached in status.rungs))
     if status.best:
@@ -90,17 +61,19 @@ def one_line(status: Glance) -> str:
 
 
 def panel(status: Glance) -> RenderableType:
-    """The status as a small table: trials by state, trials by rung, best so far, speed, time left."""
+    """The status as a small table, for a look at it: trials by state, trials by rung, best so far, speed, time left."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold")
     grid.add_column()
     grid.add_row("sweep", f"{status.sweep}  [dim]{status.phase}[/dim]")
-    grid.add_row("trials", _states(status.states) or ("starting workers …" if status.status == "running" else "none"))
+    grid.add_row(
+        "trials", states_text(status.states) or ("starting workers …" if status.status == "running" else "none")
+    )
     for epochs, reached in status.rungs:
         width = round(30 * reached / status.trials) if status.trials else 0
         grid.add_row(f"epoch {epochs}", Text("█" * width + f" {reached}", style="cyan"))
     if status.best:
-        grid.add_row("best", f"{_loss(status.best)}, {status.best['val_accuracy']:.1%} right  ({status.best['trial']})")
+        grid.add_row("best", best_text(status.best))
     grid.add_row("speed", _speed(status))
     if status.halted:
         grid.add_row("early end", Text(status.halted, style="yellow"))
@@ -147,8 +120,14 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
-def _states(states: Mapping[str, int]) -> str:
+def states_text(states: Mapping[str, int]) -> str:
+    """How many trials there are in each state."""
     return ", ".join(f"{number} {state}" for state, number in states.items())
+
+
+def best_text(best: Mapping[str, Any]) -> str:
+    """The best evaluation so far, and whose it is."""
+    return f"{_loss(best)}, {best['val_accuracy']:.1%} right  ({best['trial']})"
 
 
 def _loss(best: Mapping[str, Any]) -> str:

@@ -128,6 +128,12 @@ class Objective(Section):
     confirm: int = Field(default=3, ge=0, description="Retrain this many of the best trials on fresh seeds; 0 is none.")
     seeds: int = Field(default=3, ge=1, description="Fresh seeds for each of them.")
     baseline: bool = Field(default=True, description="Also train plain softmax regression, the model to beat.")
+    compare: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Also confirm the best trial of each value of this choice, such as batch_norm, and report what "
+        "each is worth on the holdout, by which nothing is chosen.",
+    )
 
     @classmethod
     def completed(cls, raw: dict[str, Any]) -> dict[str, Any]:

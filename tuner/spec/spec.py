@@ -67,6 +67,7 @@ class Spec(Section):
         if self.search.earlier and not self.space().axes:
             yield "search.from", "nothing is searched, so there is nothing to learn from them: leave it out"
         yield from self._boxless()
+        yield from self._incomparable()
         if self.search.expand and not expandable(self.space()):
             kinds = "uniform, log_uniform and one_minus_log_uniform"
             yield "search.expand", f"has nothing to expand: only {kinds} can grow, and none is searched"
@@ -77,6 +78,20 @@ class Spec(Section):
             if name not in searched:
                 told = ", ".join(searched) or "nothing"
                 yield f"search.focus.widths.{name}", f"is not searched, so it has no box; searched: {told}"
+
+    def _incomparable(self) -> Iterator[tuple[str, str]]:
+        name, choices = (
+            self.objective.compare,
+            [axis.name for axis in self.space().axes if axis.domain.kind == "choice"],
+        )
+        if name and name not in choices:
+            told = ", ".join(choices) or "none is"
+            yield (
+                "objective.compare",
+                f"must be a hyperparameter that is searched as a choice ({told}), got {name!r}",
+            )
+        elif name and not self.objective.confirm:
+            yield "objective.compare", "needs objective.confirm: what is compared is trained on fresh seeds"
 
     def _rules(self, space: Space) -> dict[str, Rule]:
         """What the hyperparameters of `space` may be, with what others of this spec make of it."""

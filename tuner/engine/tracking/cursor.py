@@ -16,7 +16,8 @@ class Cursor:
     """How far MLflow has the journal, and where. `error` is what keeps the rest back.
 
     `uri` shows no password; whoever publishes brings the one that works. `refused` tells of what MLflow would not
-    have of the entries up to `cursor`. `registered` is the number of the result entry that the model is of.
+    have of the entries up to `cursor`. `registered` is the number of the result entry that the model is of. `view` is
+    the key of the saved view in which MLflow shows the trials.
     """
 
     uri: str = ""
@@ -26,6 +27,7 @@ class Cursor:
     model_uri: str | None = None
     model_alias: str | None = None
     registered: int = 0
+    view: str | None = None
     error: str | None = None
     refused: list[str] = field(default_factory=list)
 

@@ -30,6 +30,8 @@ class PandaProjection:
         self.dirty: dict[str, None] = {}
         self.result: Entry | None = None
         self.winner: Entry | None = None
+        self.reported = False  # a panda has no report,
+        self.view: str | None = None  # and no trials to be compared in a table
         self.concluded = 0
         self.ended = False
         self._found: Chronicle | None = None

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from tuner.engine.journal import Entry, pack_from_json, rows_from_json
-from tuner.engine.tracking import runs
+from tuner.engine.tracking import runs, views
 from tuner.engine.tracking.runs import Run
 from tuner.trial import Pack, Row, Stage, State
 
@@ -20,8 +20,8 @@ class Projection:
     """Applies journal entries in order.
 
     `runs` holds the parent (under PARENT) and one run a trial; `dirty` names those with something to send, in
-    order; `result` is the result entry while it is to be sent, `winner` the same for good if it has a model; `ended`
-    says that the newest entry ended the sweep.
+    order; `result` is the result entry while it is to be sent, `winner` the same for good if it has a model; `reported`
+    says that there is a report to be sent, `ended` that the newest entry ended the sweep.
     """
 
     def __init__(self) -> None:
@@ -31,6 +31,7 @@ class Projection:
         self.dirty: dict[str, None] = {}
         self.result: Entry | None = None
         self.winner: Entry | None = None
+        self.reported = False
         self.concluded = 0  # the number of the newest result entry
         self.ended = False
         self._stages: dict[str, Stage] = {}
@@ -38,6 +39,7 @@ class Projection:
         self._lowest: dict[str, float] = {}  # the best validation loss of each trial
         self._epochs: Counter[str] = Counter()  # the last epoch seen of each trial
         self._packs: dict[int, Pack] = {}
+        self._spread = views.Spread()
         self._trained = 0  # epochs of all trials
         self._final = 0  # search trials in a final state
         self._reached: Counter[int] = Counter()  # search trials evaluated at each rung
@@ -53,6 +55,7 @@ class Projection:
             "paused": lambda _: self._tag(PARENT, PAUSED),
             "extended": self._extend,
             "result": self._conclude,
+            "report": self._report,
         }
 
     def apply(self, number: int, entry: Entry) -> None:
@@ -66,6 +69,14 @@ class Projection:
             self._close(entry["status"], entry.get("reason") or entry["status"], entry["time"])
         self._count(entry["time"])
 
+    @property
+    def view(self) -> str | None:
+        """How MLflow's page of runs should show the sweep; None before there are trials that differ."""
+        if not self._spread.searched:
+            return None
+        metric = (self.created["spec"].get("objective") or {}).get("metric", "val_loss")
+        return views.of_sweep(self.created["sweep"], self.created["time"], metric, self._spread)
+
     def settle(self, sent: Iterable[str]) -> None:
         """Notes that all so far was sent to the runs named."""
         for name in sent:
@@ -73,6 +84,7 @@ class Projection:
                 self.runs[name].settle()
                 self.dirty.pop(name, None)
                 self.result = None if name == PARENT else self.result
+                self.reported = self.reported and name != PARENT
 
     def abandon(self, time: float) -> None:
         """The driver is gone without a word: shows the sweep as interrupted until an attempt follows."""
@@ -115,6 +127,8 @@ class Projection:
                 self._stages[trial.id] = trial.stage
                 created = self.created
                 self.runs[trial.id] = runs.of_trial(created["sweep"], created["uid"], trial, entry["time"])
+                if trial.stage is Stage.SEARCH:
+                    self._spread.add(trial.params)
             self._set(trial.id, State.RUNNING, pack.rung, pack.reason, entry["time"])
 
     def _evaluate(self, entry: Entry) -> None:
@@ -163,6 +177,9 @@ class Projection:
         self._show({key: value for key, value in figures.items() if isinstance(value, float)}, entry["time"])
         summary = result.get("summary_markdown") or ""
         self._tag(PARENT, {"mlflow.note.content": summary, "caviar.winner": best.get("trial") or ""})
+
+    def _report(self, entry: Entry) -> None:
+        self.reported = entry["error"] is None
 
     def _set(self, trial: str, state: State, rung: int, reason: str, time: float) -> None:
         before = self._states.get(trial)

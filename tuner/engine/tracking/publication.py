@@ -7,14 +7,17 @@ import io
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+from tuner.engine.history import REPORT
 from tuner.engine.journal import Journal
 from tuner.engine.storage import Storage
+from tuner.engine.tracking import views
 from tuner.engine.tracking.bulk import Letter, write
 from tuner.engine.tracking.cursor import Cursor
 from tuner.engine.tracking.panda import PandaProjection, is_panda
@@ -43,6 +46,7 @@ class Publication:
         self._runs: dict[str, Found] = {}
         self._experiment = ""
         self._winner_tried = 0  # the number of its result entry
+        self._viewed: str | None = None
         self._entries = entries
         self._read(cursor.cursor or 1)
         if self.projection.created:
@@ -109,6 +113,11 @@ class Publication:
             self._guarded(PARENT, self._introduce)
         if projection.result:
             self._guarded(PARENT, partial(self._conclude, projection.result))
+        if projection.reported:
+            self._guarded(PARENT, self._report)
+        if projection.view != self._viewed:
+            self._viewed = projection.view
+            self._guarded(PARENT, self._save_view, "the sweep's view")
         projection.settle([*projection.dirty, PARENT])
         self._cursor.cursor = projection.cursor
         self._cursor.experiment_id, self._cursor.parent_run_id = self._experiment, self._runs[PARENT].run_id
@@ -216,6 +225,20 @@ class Publication:
         if rounds := entry.get("rounds"):
             self.store.write_text(run_id, "rounds.json", json.dumps(rounds, indent=2))
         self.store.log(run_id, [], {}, {"mlflow.loggedArtifacts": TABLE})
+
+    def _report(self) -> None:
+        """The page beside the journal; where it was taken away, there is nothing to show."""
+        with suppress(FileNotFoundError):
+            text = self._sweep.read(REPORT).decode()
+            self.store.write_text(self._runs[PARENT].run_id, REPORT, text)
+
+    def _save_view(self) -> None:
+        """What MLflow's page of runs opens on; of an experiment with very many sweeps the oldest lose theirs."""
+        if self.projection.view:
+            key = views.key_of(self.projection.created["sweep"])
+            tags = self.store.tag_experiment(self._experiment, views.PREFIX + key, self.projection.view)
+            self.store.untag_experiment(self._experiment, views.outdated(tags))
+            self._cursor.view = key
 
     def _register(self, winner: Mapping[str, Any]) -> None:
         """Makes the winner a model. Comes after all else: no trouble with models holds back what the runs show."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import logging
@@ -39,6 +40,9 @@ ENVIRONMENT = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it costs a request a run
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    # Artifacts go through the server: who reaches it need not reach its S3.
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
 }
 
 T = TypeVar("T")
@@ -154,6 +158,17 @@ class MlflowStore:
 
     def delete_tag(self, run_id: str, key: str) -> None:
         or_refused(lambda: self.client.delete_tag(run_id, key))
+
+    def tag_experiment(self, experiment_id: str, key: str, value: str) -> dict[str, str]:
+        """Sets a tag of the experiment, and returns all it has."""
+        or_refused(lambda: self.client.set_experiment_tag(experiment_id, key, value))
+        return dict(self.client.get_experiment(experiment_id).tags)
+
+    def untag_experiment(self, experiment_id: str, keys: Sequence[str]) -> None:
+        """Takes tags off the experiment; one that is gone already is no matter."""
+        for key in keys:
+            with contextlib.suppress(RefusedError):
+                or_refused(partial(self.client.delete_experiment_tag, experiment_id, key))
 
     def write_text(self, run_id: str, name: str, text: str) -> None:
         """Writes the run's artifact `name`."""

@@ -13,7 +13,10 @@ from tuner.engine.storage import Storage
 
 COMMAND, ANSWER, STATUS = "caviar.command", "caviar.answer", "caviar.status"
 LOOK_SECONDS = 3.0
-SHOWN, LONGEST_REASON = 4, 200  # running packs that the status names, and characters of each: a tag has 5000
+SHOWN, LONGEST_REASON = (
+    4,
+    200,
+)  # running packs and decisions that the status names, and characters of each: a tag has 5000
 
 
 class Tags(Protocol):
@@ -60,7 +63,8 @@ class Surface:
             found: dict[str, Any] = json.loads(self._sweep.read(status.NAME))
         except FileNotFoundError:
             return
-        found["running"] = [reason[:LONGEST_REASON] for reason in found["running"][:SHOWN]]
+        for name, some in (("running", slice(SHOWN)), ("decisions", slice(-SHOWN, None))):
+            found[name] = [reason[:LONGEST_REASON] for reason in found.get(name, ())[some]]
         text = json.dumps(found | ({"status": state} if state else {}))
         if text != self._shown:
             store.set_tag(run_id, STATUS, text)

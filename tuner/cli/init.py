@@ -1,0 +1,74 @@
+"""The command that writes a spec to begin with, init."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tuner.cli.app import Json, answer, app, console
+from tuner.cli.waiting import waiting
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tuner.data.guess import Guess
+
+
+@app.command("init")
+def begin(
+    data: Annotated[str, typer.Argument(help="csv, parquet, feather or npz; URIs and (quoted) globs too.")],
+    *,
+    target: Annotated[str | None, typer.Option(help="The column with the classes. [default: guessed]")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file to write. [default: NAME.yaml]", dir_okay=False)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a commented spec for a data file: target, time and features are guessed, and it says why."""
+    from tuner.data.guess import guess
+    from tuner.data.source import read_all
+    from tuner.spec import parse
+    from tuner.spec.starter import file_name, starter
+
+    name, shown = file_name(data), console(as_json)
+    path = out or Path(f"{name}.yaml")
+    if path.exists() and not force:
+        raise ValueError(f"{path} is there already: write elsewhere with --out, or over it with --force")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path.parent} is no folder: make it, or write elsewhere")
+    with waiting(shown, f"reading {data}"):
+        frame = read_all(data)
+    with waiting(shown, f"looking at {frame.shape[1]:,} columns of {len(frame):,} rows"):
+        found = guess(frame, target)
+    text = starter(
+        name,
+        data,
+        rows=found.rows,
+        target=(found.target, found.target_reason),
+        classes=found.classes,
+        time=(found.time, found.time_reason),
+        features=found.features if found.left_out else None,
+        left_out=found.left_out,
+    )
+    parse(text)  # nothing is written that `check` would not read
+    path.write_text(text, encoding="utf-8")
+    _tell(found, path, shown)
+    if as_json:
+        answer({"spec": str(path), **asdict(found)})
+
+
+def _tell(found: Guess, path: Path, out: Console) -> None:
+    lines = [f"target    {found.target} ({found.target_reason}), {len(found.classes)} classes in {found.rows:,} rows"]
+    lines += [f"time      {found.time} ({found.time_reason})" if found.time else f"time      none: {found.time_reason}"]
+    lines += [f"left out  {name}: {reason}" for name, reason in found.left_out.items()]
+    lines += [
+        f"features  {len(found.features):,}",
+        f"wrote     {path}",
+        "",
+        f"caviar check {path}",
+        f"caviar run {path}",
+    ]
+    for line in lines:
+        out.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,41 @@
+"""What a page is made of: sections of words and tables, and pictures that say in words what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure, its title, and what it shows in words and as a table: who cannot see it misses nothing.
+
+    A `small` one leaves room for others beside it.
+    """
+
+    title: str
+    text: str
+    figure: Figure
+    head: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    small: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading, sentences, a table (`head` names its columns), and pictures.
+
+    `link` is a text and the MLflow run it leads to. A table that is `folded` waits behind these words.
+    """
+
+    title: str
+    sentences: Sequence[str] = ()
+    head: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    link: tuple[str, str] | None = None
+    pictures: Sequence[Picture] = ()
+    folded: str = ""
