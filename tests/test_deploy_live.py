@@ -18,8 +18,8 @@ import yaml
 
 from tests import compose, monthly
 from tests.deployment import Deployment
-from tests.docker import Engine
 from tests.hosts import Host
+from tests.runbook import Engine
 from tests.three_hosts import wait_until
 
 pytestmark = [

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.pandas import EPOCHS, PLAN, chronicle_of, losses, setting, started, told, trained
+from tests.made_pandas import EPOCHS, PLAN, chronicle_of, losses, setting, started, told, trained
 from tuner.engine.assignment import Assignment
 from tuner.engine.journal import Journal
 from tuner.engine.panda import line, making, requests

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pandas import EPOCHS, chronicle_of, losses, setting, spec_of, started, told, trained
+from tests.made_pandas import EPOCHS, chronicle_of, losses, setting, spec_of, started, told, trained
 from tuner.engine import reproduce, sweep
 from tuner.engine.assignment import Assignment
 from tuner.engine.panda import fan_out, line, making, requests

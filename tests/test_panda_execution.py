@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.pandas import EPOCHS, chronicle_of, spec_of, started, told, trained
+from tests.made_pandas import EPOCHS, chronicle_of, spec_of, started, told, trained
 from tuner.cli import panda, panda_asking  # noqa: F401  # registers its commands
 from tuner.cli.app import app
 from tuner.engine import status

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pandas import EPOCHS, PLAN, chronicle_of, started, told
+from tests.made_pandas import EPOCHS, PLAN, chronicle_of, started, told
 from tuner.engine.panda import requests
 from tuner.engine.panda.conclusion import conclude
 from tuner.engine.panda.requests import Request, Verb

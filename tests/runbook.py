@@ -22,7 +22,7 @@ class Engine:
         self._listener = Listener(str(deployment.folder / "engine"), "AF_UNIX")
         root, here = Path(__file__).parents[1], deployment.folder / "engine"
         docker = self.programs / "docker"
-        docker.write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {sys.executable} -m tests.docker {here} "$@"\n')
+        docker.write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {sys.executable} -m tests.runbook {here} "$@"\n')
         docker.chmod(0o755)
         threading.Thread(target=self._serve, daemon=True).start()
 
