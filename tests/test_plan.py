@@ -20,7 +20,7 @@ from tests.conftest import Home
 from tests.simulation import SPACE, make_ledger
 from tests.sweeps import classifier
 from tuner.engine import build, timing
-from tuner.engine.advice import Budget, advise, fit, largest, least_search
+from tuner.engine.advice import Budget, advise, caution, fit, largest, least_search
 from tuner.engine.pace import TOGETHER, Pace, Sizes, Timing, model_bytes, state_bytes
 from tuner.engine.packing import CostModel
 from tuner.engine.plan import REHEARSED, Estimate, Planner, Surroundings
@@ -299,6 +299,14 @@ def test_timing_is_of_real_steps(more: dict[str, Value]) -> None:
     assert all(seconds > 0 for one in found for seconds in (*one.steps, one.evaluation, one.begin))
     assert min(found[2].steps) > min(found[0].steps), "a network 60 times as large takes longer"
     assert min(found[3].steps) > 2 * min(found[2].steps)
+
+
+def test_only_where_learning_meets_promotion_at_once_more_may_go_on_than_rehearsed() -> None:
+    told = caution(learns=True, stopping="asha")
+    assert told
+    assert "1.4 to 3 times" in told
+    assert caution(learns=False, stopping="asha") is None
+    assert caution(learns=True, stopping="successive_halving") is None
 
 
 @pytest.fixture(scope="module")

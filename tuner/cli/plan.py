@@ -101,6 +101,9 @@ def _advice(spec: Spec, found: Survey, expected: Estimate, budget: Budget | None
 
 def _told(spec: Spec, found: Survey, expected: Estimate, fitting: Fit | None) -> dict[str, Any]:
     """The plan as JSON; times in seconds, sizes in bytes."""
+    from tuner.engine.advice import caution
+    from tuner.search.samplers import LEARNERS
+
     return {
         "name": spec.name,
         "workers": found.around.workers,
@@ -111,4 +114,5 @@ def _told(spec: Spec, found: Survey, expected: Estimate, fitting: Fit | None) ->
         "disk": expected.disk,
         "start": dict(found.start),
         "budget": asdict(fitting) if fitting else None,
+        "caution": caution(spec.search.sampler in LEARNERS, spec.stopping.kind),
     }

@@ -22,6 +22,8 @@ def describe_plan(plan: Mapping[str, Any]) -> RenderableType:
     facts.add_column()
     whole, search = plan["whole"], plan["search"]
     facts.add_row("epochs", f"{plan['search_epochs']:,} in the search, {plan['epochs']:,} with all that follows it")
+    if plan["caution"]:
+        facts.add_row("", Text(plan["caution"], style="yellow"))
     hands = _count(plan["workers"], "worker")
     facts.add_row("time", f"about {duration(whole['expected'])} ({_range(whole)}) on {hands}")
     start = ", ".join(f"{name} {duration(seconds)}" for name, seconds in plan["start"].items())
