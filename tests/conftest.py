@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from tests.s3 import S3, serving
@@ -54,8 +56,11 @@ class Home:
         return self.started[-1]
 
     def end(self) -> None:
-        """Kills what a failed test has left running: it would take workers from the tests that follow."""
+        """Kills what tests have left running, with its children: it would be in the way of those that follow."""
         for process in self.started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    child.kill()
             process.kill()
             process.wait()
 
