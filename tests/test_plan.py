@@ -170,7 +170,7 @@ def test_an_estimate_adds_up() -> None:
     assert [epochs for epochs, _ in found.rungs] == [1, 3, 9]
     assert found.search.low < found.search.expected < found.search.high
     assert 10 < found.search.expected < found.whole.expected - 3
-    assert found.disk == found.states + found.journal + found.snapshot + found.model
+    assert found.disk == found.states + found.journal + found.snapshot + found.model + found.report
     assert found.snapshot == 4096
     assert found.memory == (800 << 20) + 2 * found.worker_memory + 4096
     assert found.requests > 3 * 40

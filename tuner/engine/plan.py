@@ -16,6 +16,7 @@ CHANCES = 5  # rehearsals with different losses, fewer of many trials: those dif
 TOLERANCE = 0.15  # of what is not training: starts and ends differ by so much from run to run
 
 ROW_BYTES = 250  # of an epoch of a trial: in the journal, and in the result that its worker left
+REPORT_BYTES = 5 * 2**20  # nearly all of it is the library that draws, whatever the sweep
 HANDED_BYTES = 1300  # of a trial in a pack: its hyperparameters, what is known of it before and after
 
 AROUND_REQUESTS = 25  # of the sweep's own run: spec, data, leaderboard, summary, the winner as a model
@@ -73,11 +74,12 @@ class Estimate:
     journal: int
     snapshot: int
     model: int
+    report: int
     requests: int
 
     @property
     def disk(self) -> int:
-        return self.states + self.journal + self.snapshot + self.model
+        return self.states + self.journal + self.snapshot + self.model + self.report
 
 
 class Planner:
@@ -120,6 +122,7 @@ class Planner:
             journal=round(epochs * ROW_BYTES + middle.handed * many * HANDED_BYTES),
             snapshot=pace.sizes.stored,
             model=self._dearest(model_bytes),
+            report=REPORT_BYTES,
             requests=requests,
         )
 

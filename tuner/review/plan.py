@@ -35,7 +35,7 @@ def describe_plan(plan: Mapping[str, Any]) -> RenderableType:
     if plan["memory"] and plan["memory"] > plan["memory_free"]:
         short = f"only {_size(plan['memory_free'])} are free: lower resources.max_workers"
         facts.add_row("", Text(short, style="yellow"))
-    parts = ", ".join(f"{name} {_size(plan[name])}" for name in ("states", "journal", "snapshot", "model"))
+    parts = ", ".join(f"{name} {_size(plan[name])}" for name in ("states", "journal", "snapshot", "model", "report"))
     facts.add_row("disk", f"{_size(plan['disk'])}: {parts}")
     facts.add_row("MLflow", f"about {plan['requests']:,} requests to a server (none where it is embedded)")
     if plan["budget"]:
