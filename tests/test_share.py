@@ -84,7 +84,7 @@ class Scripted:
         if not self.left:
             return "FINISHED"
         self.left, self.running = self.left - 1, self.running + 1
-        return {"sleep": 0.3 + 0.2 * (self.left % 2)}
+        return {"sleep": 0.3 + 0.2 * (self.left % 2), "together": self.left > 13}
 
     def on_trial_complete(self, trial_id: str, result: object, error: bool) -> None:  # noqa: ARG002
         import ray
@@ -105,13 +105,19 @@ def test_a_share_that_shrinks_frees_the_processor_and_starts_no_new_worker(ray_a
     from tuner.engine.pack import PackTrainable
     from tuner.engine.turns import SharingSearcher
 
-    log = tmp_path / "log"
+    log, here = tmp_path / "log", tmp_path / "here"
 
     class Sleeper(PackTrainable):
         @staticmethod
         def _train(config: dict[str, object]) -> Iterator[list[object]]:
             if "leave" in config:
                 yield from PackTrainable._train(config)
+            with here.open("a") as file:
+                file.write(f"{os.getpid()}\n")
+            while (
+                config.get("together") and len(set(here.read_text().split())) < 2
+            ):  # a start takes long
+                time.sleep(0.05)
             time.sleep(float(str(config["sleep"])))
             with log.open("a") as file:
                 file.write(f"{os.getpid()}\n")
