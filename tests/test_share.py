@@ -114,9 +114,7 @@ def test_a_share_that_shrinks_frees_the_processor_and_starts_no_new_worker(ray_a
                 yield from PackTrainable._train(config)
             with here.open("a") as file:
                 file.write(f"{os.getpid()}\n")
-            while (
-                config.get("together") and len(set(here.read_text().split())) < 2
-            ):  # a start takes long
+            while config.get("together") and len(set(here.read_text().split())) < 2:  # a start takes long
                 time.sleep(0.05)
             time.sleep(float(str(config["sleep"])))
             with log.open("a") as file:
