@@ -6,12 +6,19 @@ name outside, and whatever ends this process ends that input: so all is gone wit
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
+import pytest
 
+needs_hosts = pytest.mark.skipif(
+    "CI" not in os.environ and not (os.geteuid() == 0 and shutil.which("ip")),
+    reason="makes network namespaces, which needs root and the command ip",
+)
 NAMESPACES = ("--net", "--mount", "--uts", "--ipc", "--pid")
 FIRST = ("env", "--ignore-signal=CHLD", "cat")  # echoes, buries whoever loses its parent, ends with its input
 

@@ -18,7 +18,7 @@ import yaml
 
 from tests import compose, monthly
 from tests.deployment import Deployment
-from tests.hosts import Host
+from tests.hosts import Host, needs_hosts
 from tests.runbook import Engine
 from tests.three_hosts import wait_until
 
@@ -26,10 +26,7 @@ pytestmark = [
     pytest.mark.ray,
     pytest.mark.slow,
     pytest.mark.timeout(400),
-    pytest.mark.skipif(
-        "CI" not in os.environ and not (os.geteuid() == 0 and shutil.which("ip")),
-        reason="makes network namespaces, which needs root and the command ip",
-    ),
+    needs_hosts,
 ]
 
 MLFLOW, RAY = "mlflow.example.org", "ray.example.org"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ import pytest
 import yaml
 
 from tests import sweeps
+from tests.hosts import needs_hosts
 from tests.outcome import complaints, draws, in_mlflow
 from tests.three_hosts import BIN, HEAD, WORKERS, Cluster, answer_of, wait_until
 from tuner.engine.journal import Entry, Journal
@@ -23,10 +22,7 @@ pytestmark = [
     pytest.mark.ray,
     pytest.mark.slow,
     pytest.mark.timeout(400),
-    pytest.mark.skipif(
-        "CI" not in os.environ and not (os.geteuid() == 0 and shutil.which("ip")),
-        reason="makes network namespaces, which needs root and the command ip",
-    ),
+    needs_hosts,
 ]
 
 KILL_SECONDS, KILLS = 1.0, 3
