@@ -22,6 +22,7 @@ COMMAND = str(Path(sys.executable).with_name("caviar"))
 
 
 os.environ["RAY_AUTH_MODE"] = "token"  # here: Ray reads it when it is imported, which some test modules do at once
+os.environ["RAY_worker_niceness"] = "0"  # by default 15: beside a busy process a worker does not even get started
 
 
 @dataclass(frozen=True)

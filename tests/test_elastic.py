@@ -53,7 +53,7 @@ def test_a_machine_that_comes_is_used_and_one_that_goes_is_survived(home: Home, 
         assert driver.poll() is None, (home.folder / "driver.log").read_text()
         node.kill()
     then = {pack["pack"]["id"] for pack in packs()}
-    wait_for(lambda: driver.poll() is not None or (packs()[-1]["workers"] == 2 and then <= ended("done")), 120)
+    wait_for(lambda: driver.poll() is not None or (packs()[-1]["workers"] == 2 and then <= ended("done")), 240)
     assert driver.poll() is None, (home.folder / "driver.log").read_text()
     assert not ended("failed")
     driver.send_signal(signal.SIGINT)
