@@ -16,13 +16,14 @@ import numpy as np
 import psutil
 import pytest
 
+from tests.environment import EVEN
 from tests.s3 import S3, serving
 
 COMMAND = str(Path(sys.executable).with_name("caviar"))
 
 
 os.environ["RAY_AUTH_MODE"] = "token"  # here: Ray reads it when it is imported, which some test modules do at once
-os.environ["RAY_worker_niceness"] = "0"  # by default 15: beside a busy process a worker does not even get started
+os.environ |= EVEN
 
 
 @dataclass(frozen=True)

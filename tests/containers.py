@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from tests import compose, postgres
+from tests.environment import EVEN
 from tests.hosts import Host
 
 VENV = Path(sys.prefix)
@@ -69,7 +70,7 @@ class Container:
         """The image's variables and the service's; programs and Caviar are found where they are here."""
         image = compose.image_environment() if "build" in self.service else {}
         path = f"{VENV}/bin:{postgres.binaries()}:/usr/sbin:/usr/bin:/sbin:/bin"
-        return {**image, **self.service.get("environment", {}), "PATH": path, "PYTHONPATH": "/src"}
+        return {**EVEN, **image, **self.service.get("environment", {}), "PATH": path, "PYTHONPATH": "/src"}
 
     def make_root(self, hosts: str, mounts: Mapping[str, Path]) -> None:
         """Mounts `mounts` (the path in it: the path here) and a file of host names; the rest cannot be written."""

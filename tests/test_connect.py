@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.environment import clean
 from tuner.engine.connect import _probe, own_token
 
 OWN_CLUSTER = """
@@ -28,9 +28,8 @@ with ray_cluster(Path(sys.argv[1])):
 
 def run(code: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs `code` in a process whose user's home is `home`, without anything that leads to Ray."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     command = [sys.executable, "-c", code, str(home / "caviar")]
-    env = {**kept, "HOME": str(home), **environment}
+    env = {**clean(), "HOME": str(home), **environment}
     return subprocess.run(command, check=False, env=env, capture_output=True, text=True, timeout=120)
 
 

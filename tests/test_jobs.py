@@ -28,6 +28,7 @@ from cluster.following import Rest
 from cluster.jobs import Jobs
 from tests import monthly
 from tests.conftest import COMMAND, Home
+from tests.environment import clean
 from tuner import api
 from tuner.cli import main
 from tuner.cli.shipment import packed
@@ -394,11 +395,6 @@ class Proxy:
             while data := source.recv(65536):
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
-
-
-def clean() -> dict[str, str]:
-    """This environment without anything that leads to a cluster or a home."""
-    return {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "MLFLOW_", "CAVIAR_"))}
 
 
 def start(home: Home, *args: str) -> subprocess.Popen[str]:

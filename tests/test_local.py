@@ -27,6 +27,7 @@ from cluster.processes import MARK, Service, marked, new_mark, runs, start
 from cluster.record import Record, head_file, read, write
 from cluster.starting import StartError, wait
 from tests.conftest import COMMAND, Home
+from tests.environment import clean
 from tuner.cli.app import use_the_cluster_that_is_up
 from tuner.cli.logs import named
 
@@ -72,8 +73,7 @@ def outward_address() -> str:
 
 
 def new_home(folder: Path, **more: str) -> Home:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_", "CAVIAR_"))}
-    return Home(folder, {**kept, **more})
+    return Home(folder, {**clean(), **more})
 
 
 def status_of(url: str, **headers: str) -> int:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import psutil
 
 from tests import postgres
+from tests.environment import EVEN
 from tests.hosts import Host, Network
 from tuner.engine.storage import Storage
 
@@ -155,7 +156,7 @@ class Cluster:
     def env(self, **more: str) -> dict[str, str]:
         """What a command on a host finds in its environment."""
         path = f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin"
-        return {"PATH": path, "HOME": str(self.folder), "TMPDIR": str(OWN), "LC_ALL": "C.UTF-8", **more}
+        return {"PATH": path, "HOME": str(self.folder), "TMPDIR": str(OWN), "LC_ALL": "C.UTF-8", **EVEN, **more}
 
     def client_env(self, **more: str) -> dict[str, str]:
         """What somebody on the client has set."""
