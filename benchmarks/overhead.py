@@ -22,8 +22,9 @@ from benchmarks.harness import Result, goal, main
 from benchmarks.search import search
 from benchmarks.sweep_vs_peers import BATCH_SIZES, digits
 from tuner.engine.connect import ray_cluster
-from tuner.engine.ledger import Ledger, Terms
+from tuner.engine.ledger import Ledger
 from tuner.engine.packing import CostModel
+from tuner.engine.records import Terms
 from tuner.search import samplers, stopping
 from tuner.search.space import Axis, Choice, LogUniform, Space
 from tuner.trial import Pack, Row, Stage

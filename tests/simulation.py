@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from random import Random
 
-from tuner.engine.ledger import Ledger, Terms
+from tuner.engine.ledger import Ledger
 from tuner.engine.packing import CostModel
+from tuner.engine.records import Terms
 from tuner.search import samplers, stopping
 from tuner.search.space import Axis, Choice, LogUniform, Space
 from tuner.trial import Pack, Row, Stage, seed_of

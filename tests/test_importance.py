@@ -15,8 +15,9 @@ from tests.simulation import make_ledger, train
 from tests.test_describe import shown
 from tuner.engine.evidence import evidence
 from tuner.engine.importance import FEWEST, MOST, Importance, measure
-from tuner.engine.ledger import Ledger, Terms
+from tuner.engine.ledger import Ledger
 from tuner.engine.packing import CostModel
+from tuner.engine.records import Terms
 from tuner.engine.result import figures
 from tuner.engine.verdict import summary
 from tuner.search import samplers, stopping

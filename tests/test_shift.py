@@ -17,8 +17,9 @@ from tuner.data.request import Request
 from tuner.data.snapshot import build
 from tuner.engine import stages
 from tuner.engine.build import request
-from tuner.engine.ledger import Ledger, Terms
+from tuner.engine.ledger import Ledger
 from tuner.engine.packing import CostModel
+from tuner.engine.records import Terms
 from tuner.engine.result import figures
 from tuner.engine.verdict import summary
 from tuner.review.shift import Variant, of_result, shift

@@ -13,8 +13,9 @@ from tuner.data.request import Request
 from tuner.data.snapshot import Snapshot
 from tuner.data.variables import expanded
 from tuner.engine.inheritance import Heir
-from tuner.engine.ledger import Ledger, Terms
+from tuner.engine.ledger import Ledger
 from tuner.engine.packing import CostModel
+from tuner.engine.records import Terms
 from tuner.search import samplers, stopping
 from tuner.search.boxes import Zoom
 from tuner.search.focus import Focus

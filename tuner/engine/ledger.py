@@ -8,49 +8,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from tuner.engine import stages
 from tuner.engine.packing import CostModel
-from tuner.engine.score import loss_of, score
+from tuner.engine.records import Records, Terms
 from tuner.engine.selection import Selection
 from tuner.search.samplers import Sampler
 from tuner.search.space import Space
 from tuner.search.stopping import StoppingRule
 from tuner.trial import Pack, Row, Stage, State, Trial
 
-Standing = tuple[State, int, str]  # state, rung, reason
 
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a sweep was asked to do, flat."""
-
-    seed: int
-    trials: int
-    metric: str = "val_loss"
-    select: str = "best"
-    confirm: int = 3
-    seeds: int = 3
-    baseline: bool = True
-    compare: str = ""  # the hyperparameter of which the best trial of each value is confirmed, too
-    in_step: bool = False  # the sampler learns from whole rounds alone, whatever the order of results
-
-
-class Ledger:
+class Ledger(Records):
     """One sweep's trials, packs and decisions."""
 
     def __init__(self, terms: Terms, space: Space, sampler: Sampler, rule: StoppingRule, cost: CostModel) -> None:
-        self.terms = terms
+        super().__init__(terms)
         self.space = space
         self.rule = rule
-        self.trials: dict[str, Trial] = {}
-        self._of_stage: dict[Stage, list[Trial]] = {stage: [] for stage in Stage}
-        self.rows: dict[str, list[Row]] = {}
-        self.states: dict[str, Standing] = {}
         self.goals: dict[str, int] = {}  # the epoch up to which each trial was last handed out
-        self.holdout: dict[str, tuple[float, float]] = {}  # loss, accuracy on rows the search never saw
         self.open: dict[int, Pack] = {}
         self.packs = 0
         self.extensions = 0
@@ -61,7 +39,6 @@ class Ledger:
         )
         self._weights: dict[str, int] = {}  # the pack that holds a trial's weights
         self._queue: list[Pack] = []  # packs that are to be handed out before anything new is decided
-        self._changed: dict[str, Standing] = {}
         self._planned: set[Stage] = set()
 
     # -- events ------------------------------------------------------------------------------------------------
@@ -74,9 +51,7 @@ class Ledger:
             self.packs = pack.id
             self.open[pack.id] = pack
             for trial in pack.trials:
-                if trial.id not in self.trials:
-                    self.trials[trial.id] = trial
-                    self._of_stage[trial.stage].append(trial)
+                self._add(trial)
                 self.goals[trial.id] = pack.to_epoch
                 self._set(trial.id, State.RUNNING, pack.rung, pack.reason)
         return pack
@@ -145,29 +120,6 @@ class Ledger:
         """True when nothing is open and nothing is left to do. Only `ask` moves a sweep on to its next stage."""
         return not self.open and not self._queue and Stage.REFIT in self._planned and not stages.refits(self)
 
-    def take_changes(self) -> dict[str, Standing]:
-        """The states that changed since the last call."""
-        changed, self._changed = self._changed, {}
-        return changed
-
-    def score(self, trial_id: str) -> float:
-        """What trials are compared by, lower is better: the best or last evaluation; infinity if there is none."""
-        return score([self.loss_of(row) for row in self.rows.get(trial_id, ())], self.terms.select)
-
-    def loss_of(self, row: Row) -> float:
-        """An evaluation in the objective's terms, lower is better; a loss that is not finite is NaN in any terms."""
-        return loss_of(row, self.terms.metric)
-
-    def best_row(self, trial_id: str) -> Row:
-        """The evaluation that `score` stands for; the trial must have one."""
-        rows = self.rows[trial_id]
-        return min(rows, key=self.loss_of) if self.terms.select == "best" else rows[-1]
-
-    def ranked(self, stage: Stage = Stage.SEARCH) -> list[Trial]:
-        """The stage's trials that have a finite score, best first; ties by number."""
-        scored = [(self.score(trial.id), trial.number, trial) for trial in self._of_stage[stage]]
-        return [trial for score, _, trial in sorted(scored, key=lambda item: item[:2]) if math.isfinite(score)]
-
     @property
     def stage(self) -> Stage:
         """How far the sweep has come: search, confirm or refit."""
@@ -183,10 +135,6 @@ class Ledger:
     def rounds(self) -> list[dict[str, Any]]:
         """What the sampler decided round by round, as plain data; see `Sampler.rounds`."""
         return self._selection.rounds()
-
-    @property
-    def epochs(self) -> int:
-        return sum(len(rows) for rows in self.rows.values())
 
     # -- the search --------------------------------------------------------------------------------------------
 
@@ -219,9 +167,6 @@ class Ledger:
         if pack.stage is Stage.SEARCH:
             curve = [self.loss_of(row) for row in self.rows.get(trial.id, ())]
             self._selection.report(trial, pack.rung, loss, curve)
-
-    def _set(self, trial_id: str, state: State, rung: int, reason: str) -> None:
-        self.states[trial_id] = self._changed[trial_id] = (state, rung, reason)
 
     # -- after the search --------------------------------------------------------------------------------------
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from tuner.engine.ledger import Ledger, Standing
+from tuner.engine.ledger import Ledger
+from tuner.engine.records import Standing
 from tuner.trial import Pack, State
 
 DECISIONS = 8  # the newest

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-from tuner.engine.history import REPORT
 from tuner.engine.journal import Journal
 from tuner.engine.storage import Storage
-from tuner.engine.tracking import views
+from tuner.engine.tracking import attachments, views
 from tuner.engine.tracking.bulk import Letter, write
 from tuner.engine.tracking.cursor import Cursor
 from tuner.engine.tracking.panda import PandaProjection, is_panda
@@ -27,7 +22,6 @@ from tuner.engine.tracking.store import Found, MlflowStore, RefusedError, or_ref
 from tuner.spec import masked
 
 DELETED = "its run was deleted in MLflow; restore it there to see it"
-TABLE = '[{"path": "leaderboard.json", "type": "table"}]'
 
 
 class Publication:
@@ -101,8 +95,7 @@ class Publication:
     def flush(self) -> None:
         """Sends everything that is to be sent: the parent's birth, the trials, the parent, what lies beside it."""
         projection = self.projection
-        self._bear(PARENT)
-        new = not projection.runs[PARENT].introduced
+        parent, new = self._bear(PARENT), not projection.runs[PARENT].introduced
         trials = [name for name in projection.dirty if name != PARENT]
         if self.store.embedded:
             self._send_together(self.store.embedded, trials)
@@ -110,17 +103,17 @@ class Publication:
         for name in [*trials, PARENT]:
             self._guarded(name, partial(self._send, name))
         if new:
-            self._guarded(PARENT, self._introduce)
+            self._guarded(PARENT, partial(attachments.introduce, self.store, parent, projection.created))
         if projection.result:
-            self._guarded(PARENT, partial(self._conclude, projection.result))
+            self._guarded(PARENT, partial(attachments.conclude, self.store, parent, projection.result))
         if projection.reported:
-            self._guarded(PARENT, self._report)
+            self._guarded(PARENT, partial(attachments.report, self.store, parent, self._sweep))
         if projection.view != self._viewed:
             self._viewed = projection.view
             self._guarded(PARENT, self._save_view, "the sweep's view")
         projection.settle([*projection.dirty, PARENT])
         self._cursor.cursor = projection.cursor
-        self._cursor.experiment_id, self._cursor.parent_run_id = self._experiment, self._runs[PARENT].run_id
+        self._cursor.experiment_id, self._cursor.parent_run_id = self._experiment, parent
         self._save()
 
     def _save(self) -> None:
@@ -204,34 +197,6 @@ class Publication:
                 self._runs[name] = Found(letter.run_id, letter.run.status)
                 letter.run.settle()
 
-    def _introduce(self) -> None:
-        """What a sweep's run has from the start: the spec and the data."""
-        created, run_id = self.projection.created, self._runs[PARENT].run_id
-        self.store.write_text(run_id, "spec.yaml", masked(created["spec_yaml"]))
-        self.store.use_data(run_id, created["name"], created["snapshot"])
-
-    def _conclude(self, entry: Mapping[str, Any]) -> None:
-        """What a sweep's run has in the end: leaderboard, summary, and the rounds of a sampler that learns."""
-        run_id = self._runs[PARENT].run_id
-        result, board = entry["result"], entry.get("leaderboard") or []
-        self.store.write_text(run_id, "result.json", json.dumps(result, indent=2))
-        self.store.write_text(run_id, "summary.md", result.get("summary_markdown") or "")
-        if schedule := result.get("schedule"):  # a panda has this instead of a leaderboard
-            self.store.write_text(run_id, "schedule.json", json.dumps(schedule, indent=2))
-            return
-        as_csv, as_table = _tables(board)
-        self.store.write_text(run_id, "leaderboard.csv", as_csv)
-        self.store.write_text(run_id, "leaderboard.json", as_table)
-        if rounds := entry.get("rounds"):
-            self.store.write_text(run_id, "rounds.json", json.dumps(rounds, indent=2))
-        self.store.log(run_id, [], {}, {"mlflow.loggedArtifacts": TABLE})
-
-    def _report(self) -> None:
-        """The page beside the journal; where it was taken away, there is nothing to show."""
-        with suppress(FileNotFoundError):
-            text = self._sweep.read(REPORT).decode()
-            self.store.write_text(self._runs[PARENT].run_id, REPORT, text)
-
     def _save_view(self) -> None:
         """What MLflow's page of runs opens on; of an experiment with very many sweeps the oldest lose theirs."""
         if self.projection.view:
@@ -248,13 +213,3 @@ class Publication:
         model = or_refused(partial(register, self.store, origin, folder, name))
         self._cursor.model_uri, self._cursor.model_alias = model
         self._cursor.registered = self._winner_tried
-
-
-def _tables(board: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """The leaderboard as CSV, and as the JSON that MLflow shows as a table."""
-    columns = list(dict.fromkeys(key for row in board for key in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns)
-    writer.writeheader()
-    writer.writerows(board)
-    return text.getvalue(), json.dumps({"columns": columns, "data": [[row.get(c) for c in columns] for row in board]})
