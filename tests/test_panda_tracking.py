@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tuner.engine.panda.requests import Request, Verb
 from tuner.engine.panda.session import Session
 from tuner.engine.storage import Storage
 from tuner.engine.sweep import Place
-from tuner.engine.tracking import classifier_of, publish
+from tuner.engine.tracking import classifier_of, publish, publisher
 from tuner.engine.tracking.panda_surface import PandaSurface
 from tuner.engine.tracking.store import MlflowStore
 
@@ -100,7 +101,8 @@ def test_tags_change_it_and_are_answered(place: Place, digits: Path, store: Mlfl
     assert publish(panda.uri, store.uri)
     run_id, surface = run_of(panda), PandaSurface(panda)
     for key, text, said in (
-        ("caviar.set", "learning_rate=0.003", "set learning_rate=0.003: accepted"),
+        ("caviar.command", "stop", "stop: it was set while nobody trained the panda, and is dropped"),
+        ("caviar.set", "learning_rate=0.003", "learning_rate=0.003: accepted"),
         ("caviar.set", "hidden_units=3", "hidden_units=3: hidden_units cannot change while a model trains"),
         ("caviar.command", "rewind 99", "rewind 99: rewind must go to an epoch from 0 to 3"),
         ("caviar.command", "rewind 2", "rewind 2: accepted"),
@@ -112,6 +114,9 @@ def test_tags_change_it_and_are_answered(place: Place, digits: Path, store: Mlfl
         assert tags["caviar.answer"].startswith(said)
         assert key not in tags
     assert [str(request) for _, request in requests.asked(panda)] == ["set learning_rate=0.003", "rewind 2"]
+    surface.look(store, run_id, "stopped", last=True)
+    told_last = store.tags(run_id)["caviar.answer"]
+    assert told_last == "rewind 2: the panda is stopped; it takes effect with `caviar panda resume`"
     session = Session(panda, place.snapshots, commit_seconds=0.0)
     session.begin()
     assert session.run() == "finished"
@@ -122,3 +127,30 @@ def test_tags_change_it_and_are_answered(place: Place, digits: Path, store: Mlfl
     store.set_tag(run_id, "caviar.set", "momentum=0.5")
     surface.look(store, run_id, "finished", last=True)
     assert "the panda is finished; `caviar panda resume`" in store.tags(run_id)["caviar.answer"]
+
+
+def test_a_change_after_the_end_does_not_take_the_result_away(place: Place, digits: Path, store: MlflowStore) -> None:
+    """MLflow was away when the panda ended, and somebody has set something before it came back."""
+    panda = started(place, digits, "away")
+    for request in (None, Request(Verb.SET, {"momentum": 0.5})):
+        if request:
+            requests.ask(panda, request)
+        session = Session(panda, place.snapshots, commit_seconds=0.0)
+        session.begin()
+        assert session.run() == "finished"
+        if session.chronicle.result is None:
+            conclude(session)
+        session.write("ended", status="finished", reason="")
+    assert publish(panda.uri, store.uri)
+    assert json.loads(panda.read("tracking.json"))["model_uri"]
+    artifacts = {file.path for file in store.client.list_artifacts(run_of(panda))}
+    assert {"result.json", "schedule.json"} <= artifacts
+    assert store.tags(run_of(panda))["caviar.answer"].endswith("and it has none left: set epochs, too")
+
+
+def test_tags_are_left_alone_once_the_panda_has_ended(shown: Storage, store: MlflowStore) -> None:
+    """Whoever trained it obeys no more: what is set then is answered so, and does not wait for the next attempt."""
+    store.set_tag(run_of(shown), "caviar.command", "rewind 1")
+    assert publisher.publish(shown.uri, store.uri, closed=threading.Event())
+    assert "the panda is finished; `caviar panda resume`" in store.tags(run_of(shown))["caviar.answer"]
+    assert requests.asked(shown) == []

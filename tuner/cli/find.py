@@ -48,6 +48,8 @@ def find_sweep(text: str, where: Place) -> str:
     if found:
         some = ", ".join(found[-1:-4:-1])
         raise ValueError(f"sweep {text!r} could be any of {len(found)}, such as {some}: write more of its id")
+    if text in where.storage.names(PANDAS):
+        raise NoSweepError(f"{text} is a panda, not a sweep: `caviar panda show {text}`, `caviar panda --help`")
     raise NoSweepError(f"no sweep {text!r} in {where.storage.uri}: `caviar list` shows those there are")
 
 

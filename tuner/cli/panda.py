@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tuner.engine.panda.chronicle import Chronicle
+    from tuner.engine.panda.execution import Outcome
     from tuner.engine.sweep import Place
     from tuner.trial import Row
 
@@ -55,17 +56,8 @@ def start(
 @panda.command()
 def resume(name: Name, *, epochs: Goal = None, storage: StorageUri = None, as_json: Json = False) -> None:
     """Go on with a panda that was stopped, killed or rewound, or train a finished one for longer."""
-    from tuner.engine.panda import requests
-    from tuner.engine.panda.making import storage_of
-    from tuner.engine.panda.requests import Request, Verb
-
     where, out = place(storage), console(as_json)
-    found = find_panda(name, where)
-    if epochs:
-        request = Request(Verb.SET, {"epochs": epochs})
-        chronicle_of(found, where).entry_for(request)
-        requests.ask(storage_of(where, found), request)
-    _train(found, where, out, as_json)
+    _train(find_panda(name, where), where, out, as_json, epochs)
 
 
 @panda.command()
@@ -113,22 +105,26 @@ def replayed(name: str, where: Place, out: Console, as_json: bool) -> None:
         fail(f"the curve of {name} was not reproduced", FAILED)
 
 
-def _train(name: str, where: Place, out: Console, as_json: bool) -> None:
+def _train(name: str, where: Place, out: Console, as_json: bool, epochs: int | None = None) -> None:
     """Trains the panda in this process to its end, and answers with what it found."""
+    from tuner.engine.journal import JournalError
     from tuner.engine.panda.execution import execute
 
-    out.print(f"panda {name}: change it with caviar panda set {name} learning_rate=…", highlight=False)
+    def say(text: str) -> None:
+        out.print(text, highlight=False)
+
+    say(f"panda {name}: look at it with caviar ui {name}, change it with caviar panda set {name} learning_rate=…")
     others = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
     try:
         with others:
-            outcome = execute(where, name, lambda found, row: _line(found, row, out))
+            outcome = execute(where, name, lambda found, row: _line(found, row, out), epochs=epochs, tell=say)
     except KeyboardInterrupt:
         fail(f"\ninterrupted; nothing is lost: caviar panda resume {name}", INTERRUPTED)
+    except JournalError:  # another process trains it
+        raise
     except OSError as error:
         fail(f"{error}\nnothing is lost: caviar panda resume {name}", FAILED)
-    if outcome.result:
-        out.print(outcome.result["summary_markdown"], highlight=False)
-    out.print(f"{outcome.ended} at epoch {outcome.epoch}" + _unsent(outcome.published.error), highlight=False)
+    _tell(name, outcome, out)
     if as_json:
         shown: dict[str, Any] = {
             "panda": name,
@@ -142,6 +138,20 @@ def _train(name: str, where: Place, out: Console, as_json: bool) -> None:
     if outcome.ended == "diverged":
         back = f"caviar panda rewind {name} --epoch {max(outcome.epoch - 2, 0)} learning_rate=…"
         fail(f"its loss is not finite: {back}, then caviar panda resume {name}", FAILED)
+
+
+def _tell(name: str, outcome: Outcome, out: Console) -> None:
+    """How it ended, with what, and what there is left to do."""
+    if result := outcome.result:
+        out.print(result["summary_markdown"], highlight=False)
+        holdout = result["holdout"]["winner"]
+        out.print(f"holdout  loss {holdout['loss']:.4f}, accuracy {holdout['accuracy']:.4f}", highlight=False)
+    if uri := outcome.published.model_uri:
+        out.print(f"model    {uri}", highlight=False)
+    out.print(f"{outcome.ended} at epoch {outcome.epoch}" + _unsent(outcome.published.error), highlight=False)
+    if outcome.unused:
+        longer = f"caviar panda resume {name} --epochs …"
+        out.print(f"what was set after its last epoch takes effect with {longer}", highlight=False)
 
 
 def _line(found: Chronicle, row: Row, out: Console) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.app import Json, StorageUri, answer, console, place
-from tuner.cli.panda_looking import Name, chronicle_of, find_panda, panda
+from tuner.cli.panda_looking import Name, find_panda, panda
 
 if TYPE_CHECKING:
+    from tuner.engine.journal import Entry
     from tuner.engine.panda.requests import Request
     from tuner.engine.storage import Storage
 
@@ -73,10 +74,11 @@ def fan_out(
     from tuner.engine.assignment import Assignment
     from tuner.engine.panda import fan_out as fan
     from tuner.engine.panda.making import storage_of
+    from tuner.engine.panda.outlook import outlook
 
     where, out = place(storage), console(as_json)
     name = find_panda(name, where)
-    found = chronicle_of(name, where)
+    found = outlook(storage_of(where, name)).chronicle
     begin = found.epoch if epoch is None else epoch
     tried = fan.drawn(found, begin, [one.strip() for one in vary.split(",")] if vary else [], trials, width)
     archive.fetch(found.created["snapshot"]["digest"], where.storage, where.snapshots)
@@ -95,32 +97,38 @@ def fan_out(
 
 def _ask(name: str, request: Request, storage: str | None, as_json: bool) -> None:
     """Asks the panda, if it can be done as things are, and waits until it is, if somebody trains it."""
-    from tuner.engine import status
     from tuner.engine.journal import Journal
-    from tuner.engine.panda import requests
-    from tuner.engine.panda.execution import answer as answered
+    from tuner.engine.panda import execution, requests
     from tuner.engine.panda.making import storage_of
+    from tuner.engine.panda.outlook import outlook
     from tuner.engine.panda.requests import Verb
 
     where, out = place(storage), console(as_json)
     name = find_panda(name, where)
     found: Storage = storage_of(where, name)
-    seen, stopping = status.read(found), request.verb is Verb.STOP
-    running = bool(seen and seen.status in status.ACTIVE)
-    if stopping and not running:
+    stopping, trained = request.verb is Verb.STOP, execution.is_trained(found)
+    if stopping and not trained:
         raise ValueError(f"panda {name} is not being trained: there is nothing to stop")
     if not stopping:
-        chronicle_of(name, where).entry_for(request)
+        outlook(found).chronicle.entry_for(request)
     last = max((number for number, _ in Journal(found).entries()), default=0)
     asked = requests.ask(found, request)
-    if not running:
-        out.print(f"{request}: takes effect with caviar panda resume {name}", highlight=False)
-    entry = answered(found, asked, last, OBEYED_SECONDS) if running and not stopping else None
+    entry = execution.answer(found, asked, last, OBEYED_SECONDS) if trained and not stopping else None
     if entry and "refused" in entry:
         raise ValueError(entry["refused"])
-    if entry:
-        out.print(f"{request}: in effect after epoch {entry.get('epoch', chronicle_of(name, where).epoch)}")
-    elif running:
-        out.print(f"{request}: asked; it takes effect at the end of this epoch", highlight=False)
+    out.print(f"{request}: {_became(name, found, entry)}", highlight=False)
     if as_json:
         answer({"panda": name, "asked": str(request), "obeyed": bool(entry), "entry": json.loads(json.dumps(entry))})
+
+
+def _became(name: str, found: Storage, entry: Entry | None) -> str:
+    """What became of a request: `entry` is what the journal says of it, None while nobody has obeyed it."""
+    from tuner.engine.panda.execution import is_trained
+    from tuner.engine.panda.outlook import outlook
+
+    if entry is None and is_trained(found):
+        return "asked; it takes effect at the end of this epoch"
+    expected = outlook(found)
+    if entry is None:
+        return f"takes effect with caviar panda resume {name}{expected.longer}"
+    return f"in effect after epoch {entry.get('epoch', expected.chronicle.epoch)}"

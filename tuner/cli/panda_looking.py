@@ -25,16 +25,21 @@ def show(name: Name, storage: StorageUri = None, as_json: Json = False) -> None:
     from tuner.engine import status
     from tuner.engine.panda import account
     from tuner.engine.panda.making import storage_of
+    from tuner.engine.panda.outlook import outlook
 
     where, out = place(storage), console(as_json)
     name = find_panda(name, where)
+    waiting = outlook(storage_of(where, name)).waiting
     found, seen = chronicle_of(name, where), status.read(storage_of(where, name))
     standing = seen.status if seen else found.status
     out.print(account.summary(name, found.schedule, found.best(), found.epoch, found.trained), highlight=False)
     out.print(f"{standing}; to train to epoch {found.goal}", highlight=False)
+    for request, refused in waiting:
+        out.print(f"asked: {request}" + (f", which will be refused: {refused}" if refused else ""), highlight=False)
     if as_json:
         facts: dict[str, Any] = {"panda": name, "status": standing, "epoch": found.epoch, "trained": found.trained}
-        answer({**facts, "goal": found.goal, "schedule": found.schedule.to_json()})
+        facts |= {"goal": found.goal, "schedule": found.schedule.to_json()}
+        answer({**facts, "asked": [str(request) for request, _ in waiting]})
 
 
 @panda.command(name="list")

@@ -32,6 +32,10 @@ class Chronicle:
     status: str = "created"
     reason: str = ""
     result: Entry | None = None
+    _lowest: Row | None = None  # kept, because a long panda is asked for it after each of its epochs
+
+    def __post_init__(self) -> None:
+        self._compare(self.rows)
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Chronicle:
@@ -83,16 +87,16 @@ class Chronicle:
 
     def best(self) -> Row | None:
         """The evaluation of the line that counts, the first of the best or the last; None if none is finite."""
-        finite = [row for row in self.rows if math.isfinite(row.val_loss)]
-        if not finite:
-            return None
-        return finite[-1] if self.created["spec"]["objective"]["select"] == "last" else min(finite, key=self.loss_of)
+        if self.created["spec"]["objective"]["select"] == "last":
+            return next((row for row in reversed(self.rows) if math.isfinite(row.val_loss)), None)
+        return self._lowest
 
     def entry_for(self, request: Request) -> Entry:
         """What obeying `request` now writes into the journal. ValueError, with a full sentence, if it cannot be."""
         values = dict(request.values)
         if request.verb is Verb.REWIND:
             self._require_epoch(request.epoch)
+            self._require_line(request)
         trained = self.epoch if request.epoch is None else request.epoch
         longer = {"epochs": epochs_of(values.pop(EPOCHS), trained)} if EPOCHS in values else {}
         if request.verb is Verb.REWIND:
@@ -112,11 +116,23 @@ class Chronicle:
         if epoch is None or not 0 <= epoch <= last:
             raise ValueError(f"rewind must go to an epoch from 0 to {last}, the last one of this line, not to {epoch}")
 
+    def _require_line(self, request: Request) -> None:
+        if request.line not in ("", self.schedule.key(request.epoch or 0)):
+            raise ValueError(
+                f"the panda was rewound or changed before epoch {request.epoch} since: what was found out about its "
+                "former way says nothing of this one; fan out again"
+            )
+
     def _evaluate(self, entry: Entry) -> None:
         rows = rows_from_json(entry["rows"])
         self.rows += rows
+        self._compare(rows)
         self.trained += len(rows)
         self.result = None
+
+    def _compare(self, rows: Iterable[Row]) -> None:
+        finite = [row for row in rows if math.isfinite(row.val_loss)]
+        self._lowest = min([*([self._lowest] if self._lowest else []), *finite], key=self.loss_of, default=None)
 
     def _change(self, entry: Entry) -> None:
         self.schedule = self.schedule.changed(entry["epoch"], entry["values"])
@@ -124,6 +140,8 @@ class Chronicle:
 
     def _rewind(self, entry: Entry) -> None:
         self.rows = self.rows[: entry["epoch"]]
+        self._lowest = None
+        self._compare(self.rows)
         self.schedule = self.schedule.cut(entry["epoch"]).changed(entry["epoch"], entry["values"])
         self.result = None
         self._prolong(entry)

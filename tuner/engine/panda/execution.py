@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from tuner.engine import archive, status
 from tuner.engine.journal import FIRST_ENTRY, Entry, Journal, JournalError
-from tuner.engine.panda import making
+from tuner.engine.panda import making, requests
+from tuner.engine.panda.board import Board
 from tuner.engine.panda.chronicle import Chronicle
 from tuner.engine.panda.conclusion import conclude
+from tuner.engine.panda.outlook import outlook
+from tuner.engine.panda.requests import Request, Verb
 from tuner.engine.panda.session import Session
+from tuner.engine.panda.settings import EPOCHS
 from tuner.engine.publisher import Published, Publisher
-from tuner.engine.status import Status
 from tuner.engine.storage import Storage
 from tuner.engine.sweep import Place
 from tuner.trial import Row
@@ -30,12 +32,16 @@ Show = Callable[[Chronicle, Row], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a panda ended: finished, stopped or diverged. `result` is there if it finished."""
+    """How a panda ended: finished, stopped or diverged. `result` is there if it finished.
+
+    `unused` says whether something was set after its last epoch, under which no epoch was trained.
+    """
 
     ended: str
     epoch: int
     result: dict[str, Any] | None
     published: Published
+    unused: bool
 
 
 def load(place: Place, panda: str) -> Chronicle:
@@ -46,24 +52,40 @@ def load(place: Place, panda: str) -> Chronicle:
     return Chronicle.of(entry for _, entry in Journal(storage).entries())
 
 
-def execute(place: Place, panda: str, show: Show = lambda _chronicle, _row: None) -> Outcome:
-    """Trains the panda to its goal, or until it is told to stop; KeyboardInterrupt and errors leave all as it was."""
+def execute(
+    place: Place,
+    panda: str,
+    show: Show = lambda _chronicle, _row: None,
+    *,
+    epochs: int | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Outcome:
+    """Trains the panda to its goal, or until it is told to stop; KeyboardInterrupt and errors leave all as it was.
+
+    With `epochs` that is its goal from now on; ValueError if its line is longer. JournalError if another process
+    trains it. `show` and `tell` are those of a `Session`.
+    """
     storage = making.storage_of(place, panda)
     created = load(place, panda).created
     _refuse_a_second_driver(storage)
+    if epochs:
+        longer = Request(Verb.SET, {EPOCHS: epochs})
+        outlook(storage).chronicle.entry_for(longer)
+        requests.ask(storage, longer)
     archive.fetch(created["snapshot"]["digest"], place.storage, place.snapshots)
-    board = _Board(storage, show)
-    session = Session(storage, place.snapshots, board.show)
-    board.write(session.chronicle, "running")
-    session.begin()  # before the publisher looks, for which an earlier end would be the end
-    with Publisher(storage, created["spec"]["tracking"]["uri"] or place.tracking, _log(storage)) as publisher:
-        ended = _train(session, board)
-        published = publisher.wait(DRAIN_SECONDS)
+    with Board(storage, show) as board:
+        session = Session(storage, place.snapshots, board.show, tell=tell)
+        board.write(session.chronicle, "running")
+        session.begin()  # before the publisher looks, for which an earlier end would be the end
+        with Publisher(storage, created["spec"]["tracking"]["uri"] or place.tracking, _log(storage)) as publisher:
+            ended = _train(session, board)
+            published = publisher.wait(DRAIN_SECONDS)
     found = session.chronicle
-    return Outcome(ended, found.epoch, found.result["result"] if found.result else None, published)
+    unused = any(change.epoch == found.epoch for change in found.schedule.changes)
+    return Outcome(ended, found.epoch, found.result["result"] if found.result else None, published, unused)
 
 
-def _train(session: Session, board: _Board) -> str:
+def _train(session: Session, board: Board) -> str:
     found, ended, reason = session.chronicle, "failed", ""
     try:
         ended = session.run()
@@ -85,49 +107,26 @@ def _train(session: Session, board: _Board) -> str:
 
 
 def answer(storage: Storage, request: str, after: int, seconds: float) -> Entry | None:
-    """The journal's entry, above number `after`, that says what became of a request; None if none came in time."""
+    """The journal's entry, above number `after`, that says what became of a request.
+
+    None if none came in time, or if nobody trains the panda any more.
+    """
     deadline = time.monotonic() + seconds
     while True:
+        over = not is_trained(storage) or time.monotonic() > deadline  # before the look at what was written until then
         for number, entry in Journal(storage).entries(after):
             after = number
             if entry.get("request") == request:
                 return entry
-        if time.monotonic() > deadline:
+        if over:
             return None
         time.sleep(0.2)
 
 
-class _Board:
-    """The panda's status.json, by which others see that it is trained, and where."""
-
-    def __init__(self, storage: Storage, show: Show) -> None:
-        self._storage, self._then = storage, show
-        self._written = 0.0
-
-    def show(self, found: Chronicle, row: Row) -> None:
-        """After an epoch; not every one is written."""
-        if time.monotonic() - self._written > status.WRITE_SECONDS:
-            self.write(found, "running", row)
-        self._then(found, row)
-
-    def write(self, found: Chronicle, word: str, row: Row | None = None) -> None:
-        last, best = row or (found.rows[-1] if found.rows else None), found.best()
-        made = Status(
-            sweep=str(found.created["sweep"]),
-            name=str(found.created["name"]),
-            status=word,
-            phase="panda",
-            trials=1,
-            best={"epoch": best.epoch, "val_loss": best.val_loss, "val_accuracy": best.val_accuracy} if best else None,
-            epochs=last.epoch if last else 0,
-            epochs_expected=found.goal,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            time=time.time(),
-            created=found.created["time"],
-        )
-        self._storage.write(status.NAME, json.dumps(asdict(made)).encode())
-        self._written = time.monotonic()
+def is_trained(storage: Storage) -> bool:
+    """Whether a process trains it now."""
+    seen = status.read(storage)
+    return seen is not None and seen.status in status.ACTIVE
 
 
 def _refuse_a_second_driver(storage: Storage) -> None:

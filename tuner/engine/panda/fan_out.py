@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from tuner.engine.journal import rows_to_json
 from tuner.engine.panda import account, around, line
 from tuner.engine.panda.chronicle import LABEL, Chronicle
 from tuner.engine.panda.requests import Request, Verb
+from tuner.engine.panda.settings import EPOCHS
 from tuner.trial import Row, Stage, Value, seed_of
 
 
@@ -60,9 +62,14 @@ def continued(
         groups.setdefault(config.shape(), []).append((one, config))
     cores = len(os.sched_getaffinity(0))
     parts = [group[at::cores] for group in groups.values() for at in range(min(cores, len(group)))]
+    over = threading.Event()
     with ThreadPoolExecutor(cores) as threads:  # torch lets go of Python while it computes
-        for done in [threads.submit(_train, part, _copies(base, part), given, to_epoch) for part in parts]:
-            done.result()
+        try:
+            for done in [threads.submit(_train, part, _copies(base, part), given, to_epoch, over) for part in parts]:
+                done.result()
+        finally:
+            over.set()  # where one has failed, or this is interrupted, the others end after their epoch
+            threads.shutdown(wait=False, cancel_futures=True)
     return made
 
 
@@ -79,14 +86,18 @@ def best_of(found: Chronicle, made: Sequence[Continuation]) -> Continuation:
 
 
 def adoption(found: Chronicle, made: Sequence[Continuation], epoch: int, to_epoch: int) -> Request | None:
-    """What to ask the panda so that it goes on as the best of them; None if that is the way it goes already."""
+    """What to ask the panda so that it goes on as the best of them, at least as far as they came.
+
+    None if that is the way it goes already.
+    """
     best, as_it_is = best_of(found, made), made[0]
     if best is as_it_is:
         return None
     told = f"best of {len(made)} continuations to epoch {to_epoch}: validation loss {_lowest(best):.4g}"
     reason = f"{told}, as it was {_lowest(as_it_is):.4g}"
     facts = {"continuations": [one.to_json() for one in made], "adopted": best.name}
-    return Request(Verb.REWIND, best.values, epoch, reason, facts)
+    longer = {EPOCHS: to_epoch} if to_epoch > found.goal else {}
+    return Request(Verb.REWIND, {**best.values, **longer}, epoch, reason, facts, found.schedule.key(epoch))
 
 
 def table(found: Chronicle, made: Sequence[Continuation], shown: int = 8) -> str:
@@ -108,12 +119,16 @@ def _copies(base: Slots, group: Sequence[tuple[Continuation, Config]]) -> Slots:
     return Slots.join(parts)
 
 
-def _train(group: Sequence[tuple[Continuation, Config]], slots: Slots, given: Assignment, to_epoch: int) -> None:
+def _train(
+    group: Sequence[tuple[Continuation, Config]], slots: Slots, given: Assignment, to_epoch: int, over: threading.Event
+) -> None:
     by_name = {one.name: one for one, _ in group}
     arrays = given.arrays(Stage.SEARCH)
     for evaluations in train(
         slots, arrays, order_seed=given.order_seed, to_epoch=to_epoch, epoch_rows=given.epoch_rows
     ):
+        if over.is_set():
+            return
         for found in evaluations:
             by_name[found.label].rows.append(line.row_of(found))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from models.config import Config
 from tuner.engine import archive, build, sweep, weights
-from tuner.engine.journal import FIRST_ENTRY, Entry, Journal, rows_to_json
+from tuner.engine.journal import FIRST_ENTRY, Entry, Journal, JournalError, rows_to_json
 from tuner.engine.panda import states
 from tuner.engine.panda.chronicle import LABEL
 from tuner.engine.panda.schedule import Schedule
@@ -134,8 +134,11 @@ def _last_pack(found: Storage, trial: str) -> int:
 def _create(storage: Storage, panda: str, about: Entry, begin: Start) -> None:
     made = {"kind": "created", "time": time.time(), "sweep": panda, "uid": secrets.token_hex(8)}
     made |= {key: about[key] for key in ("name", "spec", "spec_yaml", "snapshot")}
-    storage.write("spec.yaml", about["spec_yaml"].encode())
-    Journal(storage).append({**made, "panda": begin.to_json()})
+    try:
+        Journal(storage).append({**made, "panda": begin.to_json()})
+    except JournalError:
+        raise ValueError(_taken(panda)) from None
+    storage.write("spec.yaml", about["spec_yaml"].encode())  # for people, once the journal says whose it is
 
 
 def _short(value: Value) -> str:
@@ -149,8 +152,12 @@ def _free(panda: str, place: Place) -> tuple[str, Storage]:
     if not storage.is_shared:
         raise StorageError(f"storage {storage.uri} is seen by one process only: choose another")
     if storage.exists(FIRST_ENTRY):
-        raise ValueError(f"panda {panda} exists already: `caviar panda resume {panda}` goes on with it")
+        raise ValueError(_taken(panda))
     return panda, storage
+
+
+def _taken(panda: str) -> str:
+    return f"panda {panda} exists already: `caviar panda resume {panda}` goes on with it"
 
 
 def _key(spec: Spec, name: str) -> str:

@@ -28,13 +28,17 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One thing asked. `epoch` is that of a rewind; `facts` are for the record, such as what a fan-out found."""
+    """One thing asked. `epoch` is that of a rewind; `facts` are for the record, such as what a fan-out found.
+
+    A rewind with a `line` (a key of the schedule at its epoch) is for that one alone: on another it would mean nothing.
+    """
 
     verb: Verb
     values: Mapping[str, Value] = field(default_factory=dict)
     epoch: int | None = None
     reason: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    line: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Request:
@@ -66,7 +70,7 @@ def ask(panda: Storage, request: Request) -> str:
     """Leaves the request, and returns the name that the journal will know it by."""
     name = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
     said: dict[str, Any] = {"verb": request.verb, "values": dict(request.values), "epoch": request.epoch}
-    said |= {"reason": request.reason, "facts": dict(request.facts)}
+    said |= {"reason": request.reason, "facts": dict(request.facts), "line": request.line}
     panda.create(f"{FOLDER}/{name}.json", json.dumps(said, allow_nan=False).encode())
     return name
 

@@ -24,7 +24,11 @@ LOOK_SECONDS = 1.0  # between two looks into an inbox that is a server's; a fold
 
 
 class Session:
-    """The only writer of the panda's journal. `show` is called after every epoch, with all that is known."""
+    """The only writer of the panda's journal.
+
+    `show` is called after every epoch, with all that is known; `tell` with a sentence for each request that was obeyed
+    or refused.
+    """
 
     def __init__(
         self,
@@ -32,12 +36,13 @@ class Session:
         snapshots: Path,
         show: Callable[[Chronicle, Row], None] = lambda _chronicle, _row: None,
         commit_seconds: float = COMMIT_SECONDS,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._panda = panda
         self._journal = Journal(panda)
         self.chronicle = Chronicle.of(entry for _, entry in self._journal.entries())
         self.given = Assignment(panda, snapshots)
-        self._show = show
+        self._show, self._tell = show, tell
         self._pause = commit_seconds
         self._slots: Slots | None = None
         self._pending: list[Row] = []  # trained, and not yet in the journal
@@ -137,8 +142,10 @@ class Session:
             entry = self.chronicle.entry_for(request)
         except ValueError as error:
             self.write("refused", refused=str(error), asked=str(request), request=name)
+            self._tell(f"{request}: refused: {error}")
             return
         kind = entry.pop("kind")
         self.write(kind, **entry, asked=str(request), request=name)
+        self._tell(f"{request}: in effect after epoch {self.chronicle.epoch}")
         if kind == "rewound":
             self._slots = None

@@ -104,7 +104,7 @@ class PandaProjection:
         run.changed |= tags.keys()  # an abandoned one has others in MLflow than in the journal
 
     def _evaluate(self, found: Chronicle, entry: Entry) -> None:
-        self.winner = None
+        self.result = self.winner = None
         for row in found.rows[len(found.rows) - len(entry["rows"]) :]:
             self._log(row, entry["time"])
 
@@ -134,12 +134,14 @@ class PandaProjection:
     def _change(self, found: Chronicle, entry: Entry) -> None:
         self._changes += 1
         self._marked = True
-        self._lowest = min((row.val_loss for row in found.rows if math.isfinite(row.val_loss)), default=math.inf)
-        self.result = self.winner = None
+        if entry["kind"] == "rewound":
+            self._lowest = min((row.val_loss for row in found.rows if math.isfinite(row.val_loss)), default=math.inf)
+            self.result = self.winner = None
         back = f"rewound to epoch {entry['epoch']}" if entry["kind"] == "rewound" else f"after epoch {entry['epoch']}"
         said = ": ".join(part for part in (back, account.listed(entry["values"]), entry.get("reason")) if part)
         self._run.tag({f"caviar.change.{self._changes:03d}": said})
-        self._answer(entry, f"in effect from epoch {found.epoch + 1} on")
+        left = "" if found.epoch < found.goal else ", and it has none left: set epochs, too"
+        self._answer(entry, f"in effect from epoch {found.epoch + 1} on{left}")
         for one in (entry.get("facts") or {}).get("continuations", ()):
             self._add(f"f{self._changes:03d}-{one['name']}", one, entry)
 

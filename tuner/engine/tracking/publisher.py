@@ -101,8 +101,11 @@ class _Publisher:
         return True
 
     def _look(self, session: Publication, *, last: bool = False) -> None:
-        """Serves those who work with the sweep's run in MLflow; what it refuses there holds up nothing."""
-        if self._follow and session.run_id:
+        """Serves those who work with the sweep's run in MLflow; what it refuses there holds up nothing.
+
+        Once the journal has ended, nobody obeys any more: then there is the last look alone, which says so.
+        """
+        if self._follow and session.run_id and (last or not session.projection.ended):
             with contextlib.suppress(RefusedError):
                 self._surface.look(session.store, session.run_id, session.state, last=last)
 
