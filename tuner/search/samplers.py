@@ -96,6 +96,16 @@ def make(
     return made
 
 
+def drawn(sampler: Sampler, trials: int) -> int:
+    """How many draws there are for `trials` trials: a grid has an end, unless what it leaves is drawn in boxes."""
+    from tuner.search.grid import GridSampler
+    from tuner.search.warm import WarmStart
+
+    if isinstance(sampler, WarmStart) and not sampler.focus.share:
+        return min(trials, sampler.starts + drawn(sampler.inner, trials))
+    return min(trials, sampler.size()) if isinstance(sampler, GridSampler) else trials
+
+
 def _named(name: str, space: Space, seed: int, trials: int, *, points: int | None, zoom: Zoom | None) -> Sampler:
     match name:
         case "random":
