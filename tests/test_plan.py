@@ -19,11 +19,12 @@ from models.training import Arrays, Slots
 from tests.conftest import Home
 from tests.simulation import SPACE, make_ledger
 from tests.sweeps import classifier
-from tuner.engine import build, timing
+from tuner.engine import timing
 from tuner.engine.advice import Advice, Budget, Fit, Outlook, advise, caution, fit, largest, least_search
 from tuner.engine.pace import TOGETHER, Pace, Sizes, Timing, model_bytes, state_bytes
 from tuner.engine.packing import CostModel
 from tuner.engine.plan import Estimate, Planner, Surroundings
+from tuner.engine.planning import Survey
 from tuner.engine.probes import probes
 from tuner.engine.rehearsal import Rehearsal, rehearse
 from tuner.engine.rehearsals import Sweeps
@@ -161,8 +162,8 @@ def test_samplers_that_learn_are_rehearsed_too(sampler: str) -> None:
     assert rehearsed("asha", 30, sampler=sampler).searched == 30
 
 
-def sweeps(rule: str = "asha", whole: int = 1000) -> Sweeps:
-    return Sweeps(lambda trials: trials, lambda first, _: make_ledger(first, rule), whole)
+def sweeps(rule: str = "asha", whole: int = 2000) -> Sweeps:
+    return Sweeps(lambda trials: (trials, None), lambda trials, _: make_ledger(trials, rule), whole)
 
 
 def estimated(trials: int, around: Surroundings = AROUND) -> Estimate:
@@ -242,7 +243,9 @@ def test_panda_where_a_search_finds_no_room(
 def test_a_budget_that_the_start_fills_is_no_matter_of_slow_models() -> None:
     found = advised(29.0, Fit(False, 0, ""), one=0.12, alone=2.0, beside=27.0, trials=640, seconds=59.0)
     assert found.kind == "panda"
-    assert found.reason.startswith("a sweep starts and ends in 27 s, so in the budget of 29 s there is room for about 0")
+    assert found.reason.startswith(
+        "a sweep starts and ends in 27 s, so in the budget of 29 s there is room for about 0"
+    )
     assert "one model takes 0.12 s to 27 epochs, and 2 s with its start" in found.reason
     slow = advised(3600.0, Fit(False, 0, ""), one=3000.0, alone=3002.0, seconds=90_000.0)
     assert slow.reason.startswith("one model takes 50 min to 27 epochs, so in the budget of 1 h")
@@ -377,3 +380,19 @@ def test_hours_are_for_all_and_the_budget_of_the_spec_for_the_search(
     assert (found.what, found.limit) == (what, limit)
     estimate = planner.estimate(20)
     assert found.seconds_of(20) == (estimate.whole if hours else estimate.search).expected
+
+
+@pytest.mark.parametrize(("more", "kind"), [({}, "caviar"), ({"learning_rate": 0.05}, "panda")], ids=str)
+def test_the_command_knows_whether_anything_is_searched(more: dict[str, Any], kind: str) -> None:
+    from tuner.cli.plan import _advice
+
+    train = {
+        "optimizer": "momentum",
+        "momentum": 0.9,
+        "batch_size": 64,
+        "learning_rate_decay": {"schedule": "constant"},
+    }
+    model = {"hidden_layers": 1, "hidden_units": 32}
+    plain = {"name": "d", "data": {"source": "x.csv", "target": "y"}, "model": model, "train": {**train, **more}}
+    found = Survey(pace(), AROUND, SMALL, {"data": 1.0}, None, contested=False)
+    assert _advice(from_mapping(plain), found, estimated(20), None, None).kind == kind

@@ -74,9 +74,9 @@ class Advice:
 class Outlook:
     """What a search and a single model take, in seconds.
 
-    `trials` trials take `seconds` with `workers` workers; `beside` of these are start and end. A usual model takes `one`
-    to `max_epochs`, and `alone` with the start of the command that trains nothing else. A search of fewer trials than
-    `least` compares too few to find anything that a person who looks at one learning curve would not.
+    `trials` trials take `seconds` with `workers` workers; `beside` of these are start and end. A usual model takes
+    `one` to `max_epochs`, and `alone` with the start of a command that trains nothing else. A search of fewer trials
+    than `least` compares too few to find anything that a person who looks at one learning curve would not.
     """
 
     trials: int

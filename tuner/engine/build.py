@@ -98,18 +98,13 @@ def heir(spec: Spec, digest: str) -> Heir:
     )
 
 
-def ledger(
-    spec: Spec, data: Mapping[str, Any], taken: Lessons | None = None, *, first: int | None = None
-) -> Ledger:
-    """The empty ledger of a sweep on the snapshot with the facts `data`; for `taken` see `sampler`.
-
-    With `first`, it ends after so many of the sweep's trials.
-    """
+def ledger(spec: Spec, data: Mapping[str, Any], taken: Lessons | None = None) -> Ledger:
+    """The empty ledger of a sweep on the snapshot with the facts `data`; for `taken` see `sampler`."""
     space, search, objective = spec.space(), spec.search, spec.objective
     return Ledger(
         Terms(
             search.seed,
-            first or search.trials,
+            search.trials,
             objective.metric,
             objective.select,
             objective.confirm,

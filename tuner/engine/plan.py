@@ -103,7 +103,7 @@ class Planner:
         others = around.other_bytes
         return Estimate(
             trials=found.searched,
-            rungs=tuple((at, found.reached[rung]) for rung, at in enumerate(self._sweeps.ledger(1, 1).rule.rungs)),
+            rungs=tuple((at, found.reached[rung]) for rung, at in enumerate(self._sweeps.ledger(1, None).rule.rungs)),
             epochs=found.epochs,
             search_epochs=found.search_epochs,
             search=_span([one.search for one in rehearsals], pace, beside),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,6 @@ import psutil
 
 from tuner.engine import build, stages
 from tuner.engine.execution import DRAIN_SECONDS
-from tuner.engine.ledger import Ledger
 from tuner.engine.pace import Pace, Sizes
 from tuner.engine.plan import Surroundings
 from tuner.engine.probes import middle, probes
@@ -103,17 +101,17 @@ def sweeps(spec: Spec, snapshot: Snapshot) -> Sweeps:
     """The spec's sweep, and those that differ from it by their number of trials."""
     facts, plain = build.facts(snapshot), spec.model_dump(by_alias=True)
 
-    def of(trials: int) -> Spec:
-        return from_mapping(plain, [f"search.trials={trials}"])
+    def other(trials: int, points: int | None = spec.search.points) -> Spec:
+        """A spec that differs in its number of trials, but not in the points of its grid, if it has one."""
+        return from_mapping(plain, [f"search.trials={trials}", f"search.points={'null' if points is None else points}"])
 
-    def ledger(first: int, trials: int) -> Ledger:
-        if spec.search.sampler == "grid":  # its points follow from all trials, in an order of which any part is fair
-            return build.ledger(of(trials), facts, first=first)
-        return build.ledger(of(first), facts)  # rounds follow from the number of trials, so they are few, too
+    def size(trials: int) -> tuple[int, int | None]:
+        sampler = build.sampler(other(trials))
+        return samplers.drawn(sampler, trials), samplers.points(sampler)
 
     return Sweeps(
-        drawn=lambda trials: samplers.drawn(build.sampler(of(trials)), trials),
-        ledger=ledger,
+        size=size,
+        ledger=lambda trials, points: build.ledger(other(trials, points), facts),
         whole=REHEARSED_OF.get(spec.search.sampler, REHEARSED),
         kept=spec.stopping.keep,
     )

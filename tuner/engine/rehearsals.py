@@ -17,13 +17,14 @@ COUNTED = ("search_epochs", "packs", "handed", "sent", "stored")  # what grows e
 class Sweeps:
     """The sweeps of one spec, by how many trials they are asked for.
 
-    `drawn` says how many trials such a sweep has: a grid has an end. `ledger(first, trials)` is the empty ledger of the
-    first `first` trials of a sweep that is asked for `trials`. Sweeps of up to `whole` trials are rehearsed whole.
-    `kept` is how many trials a rule lets go on, whatever the number of trials (None: it is a share of them).
+    `size(trials)` is how many trials such a sweep has, for a grid has an end, and how many points its grid has per axis
+    (None: it is none). `ledger(trials, points)` is an empty ledger of `trials` trials, the first ones of such a grid.
+    Sweeps of up to `whole` trials are rehearsed whole. `kept` is how many trials a rule lets go on, whatever the number
+    of trials (None: it is a share of them).
     """
 
-    drawn: Callable[[int], int]
-    ledger: Callable[[int, int], Ledger]
+    size: Callable[[int], tuple[int, int | None]]
+    ledger: Callable[[int, int | None], Ledger]
     whole: int
     kept: int | None = None
 
@@ -33,26 +34,26 @@ class Rehearsals:
 
     def __init__(self, sweeps: Sweeps, run: Callable[[Ledger, int], Rehearsal], workers: int) -> None:
         self._sweeps, self._run, self._workers = sweeps, run, workers
-        self._found: dict[tuple[int, int], list[Rehearsal]] = {}
+        self._found: dict[tuple[int, int | None, int], Rehearsal] = {}
 
     def of(self, trials: int) -> list[Rehearsal]:
         """What would happen in a sweep that is asked for `trials`: an odd number, so that one is in the middle."""
-        drawn = self._sweeps.drawn(trials)
+        drawn, points = self._sweeps.size(trials)
         if drawn <= self._sweeps.whole:
-            return self._whole(drawn, trials)
-        low, high = (self._whole(first, trials) for first in self._two(drawn))
-        return [along(few, many, drawn, self._workers) for few, many in zip(low, high, strict=False)]
+            return [self._whole(drawn, points, chance) for chance in range(self._chances(drawn))]
+        few, many = (self._whole(first, points, 0) for first in self._two(drawn))
+        return [along(few, many, drawn, self._workers)]
 
     def _two(self, drawn: int) -> tuple[int, int]:
         """The sizes on whose line `drawn` lies: where a number of trials is kept, the line bends there."""
         few, many, kept = self._sweeps.whole // 4, self._sweeps.whole, self._sweeps.kept or 0
         return (kept, max(2 * kept, many)) if few < kept < drawn else (few, many)
 
-    def _whole(self, first: int, trials: int) -> list[Rehearsal]:
-        if (first, trials) not in self._found:
-            chances = range(self._chances(first))
-            self._found[first, trials] = [self._run(self._sweeps.ledger(first, trials), chance) for chance in chances]
-        return self._found[first, trials]
+    def _whole(self, trials: int, points: int | None, chance: int) -> Rehearsal:
+        key = trials, points, chance
+        if key not in self._found:
+            self._found[key] = self._run(self._sweeps.ledger(trials, points), chance)
+        return self._found[key]
 
     def _chances(self, trials: int) -> int:
         whole = self._sweeps.whole

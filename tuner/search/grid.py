@@ -29,6 +29,7 @@ class GridSampler:
                 f"a grid of {points} points per axis has {combinations:,} combinations, more than {LARGEST_GRID:,}: "
                 "fix some hyperparameters, set fewer points, or use sobol"
             )
+        self.points = points
         self._space = space
         self._axes = [_unit_points(axis, points) for axis in space.axes]
         self._order = np.random.Generator(np.random.Philox(seed)).permutation(combinations)

@@ -106,6 +106,15 @@ def drawn(sampler: Sampler, trials: int) -> int:
     return min(trials, sampler.size()) if isinstance(sampler, GridSampler) else trials
 
 
+def points(sampler: Sampler) -> int | None:
+    """How many points its grid has per axis; None for other samplers."""
+    from tuner.search.grid import GridSampler
+    from tuner.search.warm import WarmStart
+
+    inner = sampler.inner if isinstance(sampler, WarmStart) else sampler
+    return inner.points if isinstance(inner, GridSampler) else None
+
+
 def _named(name: str, space: Space, seed: int, trials: int, *, points: int | None, zoom: Zoom | None) -> Sampler:
     match name:
         case "random":
