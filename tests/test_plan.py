@@ -197,6 +197,13 @@ def test_the_largest_that_fits(limit: float, below: int, found: int) -> None:
     assert largest(lambda trials: trials <= limit, below) == found
 
 
+def test_the_largest_of_many_that_fits_is_near_enough_after_few_looks() -> None:
+    looks: list[int] = []
+    found = largest(lambda trials: not looks.append(trials) and trials <= 4321, 1_000_000)  # type: ignore[func-returns-value]
+    assert 0.99 * 4321 <= found <= 4321
+    assert len(looks) <= 15
+
+
 @pytest.mark.parametrize(
     ("limit", "fits", "most", "said"),
     [

@@ -51,15 +51,16 @@ def planner(sweeps: Sweeps) -> Planner:
         ({"top_k_after": 1, "keep": 500}, {}),  # more than the smaller of the two rehearsals has
         ({"top_k_after": 1, "keep": 1500}, {}),  # more than both have
         ("asha", {"sampler": "coarse_to_fine"}),
-        ("asha", {"sampler": "grid"}),  # its points follow from the number of trials
+        ("asha", {"sampler": "grid", "trials": 5000}),  # its points follow from that, and 2,160 is all there are
     ],
     ids=str,
 )
 def test_what_is_told_from_smaller_sweeps_is_what_the_whole_does(
     sweeps: Make, stopping: object, search: dict[str, Any]
 ) -> None:
-    told = planner(sweeps(stopping, **search)).estimate(TRIALS)
-    whole = planner(sweeps(stopping, whole=TRIALS, **search)).estimate(TRIALS)
+    asked = search.get("trials", TRIALS)
+    told = planner(sweeps(stopping, **search)).estimate(asked)
+    whole = planner(sweeps(stopping, whole=TRIALS, **search)).estimate(asked)
     learns = search.get("sampler") == "coarse_to_fine"  # its boxes are others where its draws are others
     assert told.trials == whole.trials
     assert dict(told.rungs) == pytest.approx(dict(whole.rungs), rel=0.25 if learns else 0.1)
@@ -67,6 +68,7 @@ def test_what_is_told_from_smaller_sweeps_is_what_the_whole_does(
         assert getattr(told, name) == pytest.approx(getattr(whole, name), rel=0.15 if learns else 0.05), name
     for name in ("search", "whole"):
         assert getattr(told, name).expected == pytest.approx(getattr(whole, name).expected, rel=0.3), name
+    assert told.search.high / told.search.low > whole.search.high / whole.search.low, "and it is less sure of it"
 
 
 @pytest.mark.parametrize("keep", [8, 500, 1500])

@@ -54,9 +54,12 @@ def fit(budget: Budget, trials: int, drawn: int | None = None) -> Fit:
 
 
 def largest(fits: Callable[[int], bool], below: int) -> int:
-    """The largest number of trials below `below` that fits, by bisection; 0 if not even one does."""
+    """The largest number of trials below `below` that fits, by bisection, to a hundredth; 0 if not even one does.
+
+    Nearer than that it would be a matter of chance, and each look is a rehearsal.
+    """
     low, high = 0, below
-    while high - low > 1:
+    while high - low > 1 + low // 100:
         between = (low + high) // 2
         low, high = (between, high) if fits(between) else (low, between)
     return low

@@ -13,6 +13,7 @@ from tuner.engine.rehearsals import Rehearsals, Sweeps
 from tuner.trial import Value
 
 TOLERANCE = 0.15  # of what is not training: starts and ends differ by so much from run to run
+TOLD = 0.15  # of training in a sweep that is told from smaller ones: packs fill, and boxes narrow, as sweeps grow
 
 ROW_BYTES = 250  # of an epoch of a trial: in the journal, and in the result that its worker left
 REPORT_BYTES = 5 * 2**20  # nearly all of it is the library that draws, whatever the sweep
@@ -99,6 +100,7 @@ class Planner:
         requests = found.sent + BORN_AND_ENDED * found.trials + AROUND_REQUESTS
         beside = around.start + around.trial * found.searched
         end = around.end + min(max(requests * around.request - found.whole, 0.0), around.patience)
+        spread = TOLD if found.told else 0.0
         worker = around.worker_bytes + 2 * max(found.largest, self._dearest(state_bytes))  # trained, and written
         others = around.other_bytes
         return Estimate(
@@ -106,8 +108,8 @@ class Planner:
             rungs=tuple((at, found.reached[rung]) for rung, at in enumerate(self._sweeps.ledger(1, None).rule.rungs)),
             epochs=found.epochs,
             search_epochs=found.search_epochs,
-            search=_span([one.search for one in rehearsals], pace, beside),
-            whole=_span([one.whole for one in rehearsals], pace, beside + end),
+            search=_span([one.search for one in rehearsals], pace, beside, spread),
+            whole=_span([one.whole for one in rehearsals], pace, beside + end, spread),
             packs=found.packs,
             worker_memory=worker,
             memory=None if others is None else others + around.workers * worker + pace.sizes.stored,
@@ -134,10 +136,13 @@ class Planner:
         return max(size(params, self._pace.sizes) for params in self._pace.timed)
 
 
-def _span(trained: Sequence[float], pace: Pace, beside: float) -> Span:
-    """`trained` are seconds with a worker at work, one for each rehearsal, `beside` those without."""
+def _span(trained: Sequence[float], pace: Pace, beside: float, spread: float) -> Span:
+    """`trained` are seconds with a worker at work, one for each rehearsal, `beside` those without.
+
+    `spread` is what else may be wrong with the former, as a part of them.
+    """
     return Span(
         median(trained) + beside,
-        min(trained) * pace.low + beside * (1 - TOLERANCE),
-        max(trained) * pace.high + beside * (1 + TOLERANCE),
+        min(trained) * max(pace.low - spread, 0.0) + beside * (1 - TOLERANCE),
+        max(trained) * (pace.high + spread) + beside * (1 + TOLERANCE),
     )

@@ -24,7 +24,7 @@ class Rehearsal:
 
     `reached` counts the search trials at each rung, `searched` all of them, `trials` those of all stages, `handed`
     those of all packs; `stored` are the bytes of their states, `largest` those of the largest pack; `sent` is how often
-    a trial's run has news for MLflow.
+    a trial's run has news for MLflow. `told` says that it was not rehearsed whole.
     """
 
     reached: Counter[int] = field(default_factory=Counter)
@@ -40,6 +40,7 @@ class Rehearsal:
     sent: int = 0
     stored: int = 0
     largest: int = 0
+    told: bool = False
 
 
 def rehearse(

@@ -57,7 +57,7 @@ class Rehearsals:
 
     def _chances(self, trials: int) -> int:
         whole = self._sweeps.whole
-        return CHANCES if trials <= whole // 10 else 3 if trials <= whole // 2 else 1
+        return CHANCES if trials <= whole // 25 else 3 if trials <= whole // 5 else 1
 
 
 def along(few: Rehearsal, many: Rehearsal, trials: int, workers: int) -> Rehearsal:
@@ -86,4 +86,5 @@ def along(few: Rehearsal, many: Rehearsal, trials: int, workers: int) -> Rehears
         whole=search + many.whole - many.search,
         busy=busy,
         largest=max(few.largest, many.largest),
+        told=True,
     )
