@@ -19,13 +19,15 @@ from models.training import Arrays, Slots
 from tests.conftest import Home
 from tests.simulation import SPACE, make_ledger
 from tests.sweeps import classifier
-from tuner.engine import build, timing
-from tuner.engine.advice import Budget, advise, caution, fit, largest, least_search
+from tuner.engine import timing
+from tuner.engine.advice import Advice, Budget, Fit, Outlook, advise, caution, fit, largest, least_search
 from tuner.engine.pace import TOGETHER, Pace, Sizes, Timing, model_bytes, state_bytes
 from tuner.engine.packing import CostModel
-from tuner.engine.plan import REHEARSED, Estimate, Planner, Surroundings
+from tuner.engine.plan import Estimate, Planner, Surroundings
+from tuner.engine.planning import Survey
 from tuner.engine.probes import probes
 from tuner.engine.rehearsal import Rehearsal, rehearse
+from tuner.engine.rehearsals import Sweeps
 from tuner.search import samplers, stopping
 from tuner.search.space import Axis, Choice, Int, LogInt, LogUniform, Space
 from tuner.spec import from_mapping
@@ -160,8 +162,12 @@ def test_samplers_that_learn_are_rehearsed_too(sampler: str) -> None:
     assert rehearsed("asha", 30, sampler=sampler).searched == 30
 
 
-def estimated(trials: int, around: Surroundings = AROUND, rule: str = "asha") -> Estimate:
-    return Planner(lambda number: make_ledger(number, rule), pace(), around).estimate(trials)
+def sweeps(rule: str = "asha", whole: int = 2000) -> Sweeps:
+    return Sweeps(lambda trials: (trials, None), lambda trials, _: make_ledger(trials, rule), whole)
+
+
+def estimated(trials: int, around: Surroundings = AROUND) -> Estimate:
+    return Planner(sweeps(), pace(), around).estimate(trials)
 
 
 def test_an_estimate_adds_up() -> None:
@@ -186,20 +192,16 @@ def test_workers_elsewhere_are_no_memory_of_this_machine() -> None:
     assert estimated(4, replace(AROUND, other_bytes=None)).memory is None
 
 
-def test_a_very_large_sweep_is_told_from_a_large_one() -> None:
-    large, larger = estimated(REHEARSED), estimated(4 * REHEARSED)
-    assert larger.trials == larger.rungs[0][1] == 4 * REHEARSED
-    assert larger.search_epochs == pytest.approx(4 * large.search_epochs, rel=0.01)
-    beside = AROUND.start
-    assert larger.search.expected - beside == pytest.approx(4 * (large.search.expected - beside), rel=0.01)
-    assert larger.states == pytest.approx(4 * large.states, rel=0.01)
-    after = [found.whole.expected - found.search.expected for found in (large, larger)]
-    assert after[1] == pytest.approx(after[0]), "what follows the search is as long"
-
-
 @pytest.mark.parametrize(("limit", "below", "found"), [(50, 100, 50), (0.5, 100, 0), (1, 2, 1), (98.5, 100, 98)])
 def test_the_largest_that_fits(limit: float, below: int, found: int) -> None:
     assert largest(lambda trials: trials <= limit, below) == found
+
+
+def test_the_largest_of_many_that_fits_is_near_enough_after_few_looks() -> None:
+    looks: list[int] = []
+    found = largest(lambda trials: not looks.append(trials) and trials <= 4321, 1_000_000)  # type: ignore[func-returns-value]
+    assert 0.99 * 4321 <= found <= 4321
+    assert len(looks) <= 15
 
 
 @pytest.mark.parametrize(
@@ -217,6 +219,13 @@ def test_what_does_not_fit_is_told_with_what_does(limit: float, fits: bool, most
     assert said in found.reason
 
 
+OUTLOOK = Outlook(trials=64, seconds=900.0, beside=18.0, workers=2, one=60.0, alone=62.0, max_epochs=27, least=9)
+
+
+def advised(limit: float | None = None, fitting: Fit | None = None, searched: bool = True, **other: Any) -> Advice:
+    return advise(replace(OUTLOOK, **other), limit, fitting, searched)
+
+
 @pytest.mark.parametrize(
     ("one", "trials", "seconds", "limit", "kind"),
     [
@@ -225,33 +234,47 @@ def test_what_does_not_fit_is_told_with_what_does(limit: float, fits: bool, most
         (3000.0, 64, 90_000.0, 3600.0, "panda"),
         (40_000.0, 64, 1_000_000.0, None, "panda"),  # nobody waits for ten days
         (40_000.0, 64, 500_000.0, None, "caviar"),
-        (0.1, 640, 32.0, 18.0, "panda"),  # nearly all of it is no training
+        (0.1, 640, 32.0, 18.0, "panda"),  # all of it is no training
+        (4000.0, 64, 90_000.0, 3600.0, "neither"),
     ],
 )
 def test_panda_where_a_search_finds_no_room(
     one: float, trials: int, seconds: float, limit: float | None, kind: str
 ) -> None:
-    found = advise(
-        one=one,
-        trials=trials,
-        seconds=seconds,
-        beside=18.0,
-        limit=limit,
-        most=None,
-        workers=2,
-        least=9,
-        max_epochs=27,
-    )
+    found = advised(limit, one=one, alone=one + 2, trials=trials, seconds=seconds)
     assert found.kind == kind
     assert "to 27 epochs" in found.reason
     assert ("a day" in found.reason) == (limit is None)
 
 
-def test_advice_knows_of_the_largest_that_fits() -> None:
-    asked = {"one": 1.0, "trials": 64, "seconds": 100.0, "beside": 10.0, "limit": 60.0, "workers": 2}
-    kinds = [advise(**asked, most=most, least=9, max_epochs=27) for most in (8, 9)]  # type: ignore[arg-type]
-    assert [found.kind for found in kinds] == ["panda", "caviar"]
-    assert "room for about 8 trials" in kinds[0].reason
+def test_a_budget_that_the_start_fills_is_no_matter_of_slow_models() -> None:
+    found = advised(29.0, Fit(False, 0, ""), one=0.12, alone=2.0, beside=27.0, trials=640, seconds=59.0)
+    assert found.kind == "panda"
+    assert found.reason.startswith(
+        "a sweep starts and ends in 27 s, so in the budget of 29 s there is room for about 0"
+    )
+    assert "one model takes 0.12 s to 27 epochs, and 2 s with its start" in found.reason
+    slow = advised(3600.0, Fit(False, 0, ""), one=3000.0, alone=3002.0, seconds=90_000.0)
+    assert slow.reason.startswith("one model takes 50 min to 27 epochs, so in the budget of 1 h")
+
+
+@pytest.mark.parametrize(("limit", "kind"), [(None, "panda"), (70.0, "panda"), (61.0, "neither")])
+def test_where_nothing_is_searched_it_is_a_panda(limit: float | None, kind: str) -> None:
+    found = advised(limit, searched=False)
+    assert found.kind == kind
+    assert ("nothing is searched" in found.reason) == (kind == "panda")
+
+
+@pytest.mark.parametrize(("largest_fit", "kind", "room"), [(8, "panda", 8), (9, "caviar", 9)])
+def test_advice_knows_of_the_largest_that_fits(largest_fit: int, kind: str, room: int) -> None:
+    found = advised(600.0, Fit(False, largest_fit, ""))
+    assert found.kind == kind
+    assert f"room for about {room} trials" in found.reason
+
+
+def test_what_fits_has_room() -> None:
+    found = advised(890.0, Fit(True, 64, ""))  # a budget for the search, which ends before the sweep
+    assert "In the budget of 14.8 min there is room for about 64 trials" in found.reason
 
 
 @pytest.mark.parametrize(("rungs", "reduction", "least"), [(4, 3, 9), (2, 3, 3), (2, 4, 4), (1, 2, 3)])
@@ -357,7 +380,7 @@ def test_hours_are_for_all_and_the_budget_of_the_spec_for_the_search(
 ) -> None:
     from tuner.cli.plan import _budget
 
-    planner = Planner(make_ledger, pace(), AROUND)
+    planner = Planner(sweeps(), pace(), AROUND)
     spec = from_mapping({"name": "d", "data": {"source": "x.csv", "target": "y"}, "budget": {"hours": 0.5}})
     found = _budget(spec, hours, planner)
     assert found
@@ -366,9 +389,17 @@ def test_hours_are_for_all_and_the_budget_of_the_spec_for_the_search(
     assert found.seconds_of(20) == (estimate.whole if hours else estimate.search).expected
 
 
-def test_ledgers_for_any_number_of_trials(tmp_path: Path, digits: Path) -> None:
-    from tuner.engine.planning import ledgers
+@pytest.mark.parametrize(("more", "kind"), [({}, "caviar"), ({"learning_rate": 0.05}, "panda")], ids=str)
+def test_the_command_knows_whether_anything_is_searched(more: dict[str, Any], kind: str) -> None:
+    from tuner.cli.plan import _advice
 
-    spec = from_mapping({"name": "d", "data": {"source": str(digits)}, "search": {"start": [{"learning_rate": 0.1}]}})
-    made = ledgers(spec, build.snapshot(spec, tmp_path))
-    assert [made(trials).expected_trials for trials in (1, 7)] == [1, 7]
+    train = {
+        "optimizer": "momentum",
+        "momentum": 0.9,
+        "batch_size": 64,
+        "learning_rate_decay": {"schedule": "constant"},
+    }
+    model = {"hidden_layers": 1, "hidden_units": 32}
+    plain = {"name": "d", "data": {"source": "x.csv", "target": "y"}, "model": model, "train": {**train, **more}}
+    found = Survey(pace(), AROUND, SMALL, {"data": 1.0}, None, contested=False)
+    assert _advice(from_mapping(plain), found, estimated(20), None, None).kind == kind

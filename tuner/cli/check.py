@@ -22,6 +22,7 @@ def check(spec: SpecPath, sets: Sets = None, storage: StorageUri = None, as_json
     """Read the spec and its data, and say what a sweep would search. Trains nothing."""
     from tuner.engine import build, inheritance, sweep
     from tuner.review.describe import describe_data, describe_space, describe_start
+    from tuner.search import samplers
     from tuner.spec import load
 
     loaded, where, out = load(spec, sets or ()), place(storage), console(as_json)
@@ -33,7 +34,7 @@ def check(spec: SpecPath, sets: Sets = None, storage: StorageUri = None, as_json
     warnings = _warnings(loaded, sampler)
     _tell(warnings, out)
     out.print(describe_data(snapshot.description))
-    trials, starts = _trials(loaded, sampler), _starts(loaded, sampler)
+    trials, starts = samplers.drawn(sampler, loaded.search.trials), _starts(loaded, sampler)
     out.print(describe_space(loaded.space(), trials))
     for line in (*_zooming(loaded), *(f"from {account['words']}" for account in inherited.accounts)):
         out.print(line, markup=False, highlight=False)
@@ -104,13 +105,6 @@ def _zooming(spec: Spec) -> Iterator[str]:
     for name, (low, high) in spec.bounds().items():
         ends = f"{domains[name].from_unit(low):.6g} to {domains[name].from_unit(high):.6g}"
         yield f"  {name} begins with {ends}; its box may grow beyond"
-
-
-def _trials(spec: Spec, sampler: Sampler) -> int:
-    """How many trials a sweep can have: a grid has an end, unless the trials that it leaves are drawn in boxes."""
-    search, (points, _) = spec.search, _grid(spec, sampler)
-    first, share = _first(sampler)
-    return search.trials if not points or share else min(search.trials, points + first)
 
 
 def _first(sampler: Sampler) -> tuple[int, float]:

@@ -58,10 +58,10 @@ def plan(
             found = planning.survey(loaded, snapshot, where, preparing)
     except CannotTrainError as error:
         fail(str(error), FAILED)
-    planner = Planner(planning.ledgers(loaded, snapshot), found.pace, found.around)
+    planner = Planner(planning.sweeps(loaded, snapshot), found.pace, found.around)
     expected = planner.estimate(loaded.search.trials)
     budget = _budget(loaded, hours, planner)
-    fitting = fit(budget, expected.trials) if budget else None
+    fitting = fit(budget, loaded.search.trials, expected.trials) if budget else None
     told = _told(loaded, found, expected, fitting)
     told |= asdict(_advice(loaded, found, expected, budget, fitting))
     out.print(describe_plan(told), highlight=False)
@@ -83,20 +83,21 @@ def _budget(spec: Spec, hours: float | None, planner: Planner) -> Budget | None:
 
 
 def _advice(spec: Spec, found: Survey, expected: Estimate, budget: Budget | None, fitting: Fit | None) -> Advice:
-    from tuner.engine.advice import advise, least_search
+    from tuner.engine.advice import Outlook, advise, least_search
 
     epochs = expected.rungs[-1][0]
-    return advise(
-        one=found.pace.seconds(found.usual, epochs),
+    one = found.pace.seconds(found.usual, epochs)
+    outlook = Outlook(
         trials=expected.trials,
         seconds=expected.whole.expected,
         beside=found.around.start + found.around.end,
-        limit=budget.limit if budget else None,
-        most=fitting.largest if fitting and not fitting.fits else None,
         workers=found.around.workers,
-        least=least_search(len(expected.rungs), getattr(spec.stopping.rungs, "reduction", 2)),
+        one=one,
+        alone=found.start["data"] + one,  # a panda trains in the process that starts it
         max_epochs=epochs,
+        least=least_search(len(expected.rungs), getattr(spec.stopping.rungs, "reduction", 2)),
     )
+    return advise(outlook, budget.limit if budget else None, fitting, searched=bool(spec.space().axes))
 
 
 def _told(spec: Spec, found: Survey, expected: Estimate, fitting: Fit | None) -> dict[str, Any]:
@@ -106,6 +107,7 @@ def _told(spec: Spec, found: Survey, expected: Estimate, fitting: Fit | None) ->
 
     return {
         "name": spec.name,
+        "asked": spec.search.trials,
         "workers": found.around.workers,
         "contested": found.contested,
         **asdict(expected),

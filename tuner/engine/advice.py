@@ -37,13 +37,15 @@ def caution(learns: bool, stopping: str) -> str | None:
     )
 
 
-def fit(budget: Budget, trials: int) -> Fit:
-    """Whether `trials` trials fit the budget, and if not, how many do."""
+def fit(budget: Budget, trials: int, drawn: int | None = None) -> Fit:
+    """Whether a sweep that is asked for `trials` trials, and has `drawn` of them, fits; if not, how many do."""
     seconds = budget.seconds_of(trials)
-    taking = f"{budget.what} of {_count(trials, 'trial')} takes about {_time(seconds)}"
+    number = trials if drawn is None else drawn
+    taking = f"{budget.what} of {_count(number, 'trial')} takes about {_time(seconds)}"
     if seconds <= budget.limit:
         return Fit(True, trials, f"{taking}, of {_time(budget.limit)}")
-    found = largest(lambda number: budget.seconds_of(number) <= budget.limit, trials)
+    below = number if budget.seconds_of(number) > budget.limit else trials  # a grid of fewer points may be another
+    found = largest(lambda asked: budget.seconds_of(asked) <= budget.limit, below)
     over = f"{taking}, more than the {_time(budget.limit)} that there are"
     if found:
         return Fit(False, found, f"{over}: --set search.trials={found} is the largest that fits")
@@ -52,9 +54,12 @@ def fit(budget: Budget, trials: int) -> Fit:
 
 
 def largest(fits: Callable[[int], bool], below: int) -> int:
-    """The largest number of trials below `below` that fits, by bisection; 0 if not even one does."""
+    """The largest number of trials below `below` that fits, by bisection, to a hundredth; 0 if not even one does.
+
+    Nearer than that it would be a matter of chance, and each look is a rehearsal.
+    """
     low, high = 0, below
-    while high - low > 1:
+    while high - low > 1 + low // 100:
         between = (low + high) // 2
         low, high = (between, high) if fits(between) else (low, between)
     return low
@@ -62,10 +67,38 @@ def largest(fits: Callable[[int], bool], below: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """`kind` is panda or caviar."""
+    """`kind` is panda, caviar, or neither."""
 
     kind: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a search and a single model take, in seconds.
+
+    `trials` trials take `seconds` with `workers` workers; `beside` of these are start and end. A usual model takes
+    `one` to `max_epochs`, and `alone` with the start of a command that trains nothing else. A search of fewer trials
+    than `least` compares too few to find anything that a person who looks at one learning curve would not.
+    """
+
+    trials: int
+    seconds: float
+    beside: float
+    workers: int
+    one: float
+    alone: float
+    max_epochs: int
+    least: int
+
+    def room(self, allowed: float) -> int:
+        """How many trials fit into `allowed` seconds, about: those that are known take as long as all do."""
+        return int(self.trials * max(allowed - self.beside, 0.0) / max(self.seconds - self.beside, 1e-9))
+
+    @property
+    def model(self) -> str:
+        """One model, in words."""
+        return f"one model takes {_time(self.one)} to {_count(self.max_epochs, 'epoch')}"
 
 
 def least_search(rungs: int, reduction: int) -> int:
@@ -73,41 +106,41 @@ def least_search(rungs: int, reduction: int) -> int:
     return reduction ** min(rungs - 1, 2) if rungs > 1 else 3
 
 
-def advise(
-    *,
-    one: float,
-    trials: int,
-    seconds: float,
-    beside: float,
-    limit: float | None,
-    most: int | None,
-    workers: int,
-    least: int,
-    max_epochs: int,
-) -> Advice:
-    """What fits into `limit` seconds (None: a day), where `trials` trials take `seconds` with `workers` workers.
+def advise(outlook: Outlook, limit: float | None, fitting: Fit | None, searched: bool) -> Advice:
+    """What fits into `limit` seconds (None: a day). `fitting` is what was found of the sweep, where there is a budget.
 
-    `beside` of these seconds are no training, `one` is what a usual model takes to `max_epochs`, and `most` the largest
-    number of trials that fits, where that is known. A search of fewer trials than `least` compares too few to find
-    anything that a person who looks at one learning curve would not.
+    `searched` says that the spec has something to search.
     """
     allowed = A_DAY if limit is None else limit
     budget = "a day" if limit is None else f"the budget of {_time(allowed)}"
-    room = most if most is not None else int(trials * max(allowed - beside, 0.0) / max(seconds - beside, 1e-9))
-    model = f"one model takes {_time(one)} to {_count(max_epochs, 'epoch')}"
-    if room < least:
-        reason = (
-            f"{model}, so in {budget} there is room for about {_count(room, 'trial')} on {_count(workers, 'worker')}, "
-            f"and a search needs {least}: train one, look at its curve, and change its hyperparameters as it learns"
-        )
-        return Advice("panda", reason)
-    by_hand = max(int(seconds / one), 1)
+    if outlook.alone > allowed:
+        return Advice("neither", f"{outlook.model}, and {_time(outlook.alone)} with its start: more than {budget}")
+    if not searched:
+        reason = "nothing is searched, so trials would differ in their seeds alone"
+        return Advice("panda", f"{reason}; {outlook.model}: train one, and change its hyperparameters as it learns")
+    room = outlook.room(allowed)
+    if fitting:
+        room = max(room, outlook.trials) if fitting.fits else fitting.largest
+    if room < outlook.least:
+        return Advice("panda", _too_little(outlook, allowed, budget, room))
+    by_hand = max(int(outlook.seconds / outlook.one), 1)
     reason = (
-        f"{_count(workers, 'worker')} try {_count(trials, 'trial')} in {_time(seconds)}; {model}, so one after the "
-        f"other, by hand, that would be {_count(by_hand, 'model')}. In {budget} there is room for about "
-        f"{_count(room, 'trial')}"
+        f"{_count(outlook.workers, 'worker')} try {_count(outlook.trials, 'trial')} in {_time(outlook.seconds)}; "
+        f"{outlook.model}, so one after the other, by hand, that would be {_count(by_hand, 'model')}. "
+        f"In {budget} there is room for about {_count(room, 'trial')}"
     )
     return Advice("caviar", reason)
+
+
+def _too_little(outlook: Outlook, allowed: float, budget: str, room: int) -> str:
+    """Why so few trials fit: their number, or a start and an end in which many models could have been trained."""
+    said = f"there is room for about {_count(room, 'trial')} on {_count(outlook.workers, 'worker')}"
+    needs = f"and a search needs {outlook.least}"
+    advice = "train one, look at its curve, and change its hyperparameters as it learns"
+    if outlook.beside > allowed / 2:
+        start = f"a sweep starts and ends in {_time(outlook.beside)}, so in {budget} {said}, {needs}"
+        return f"{start}; {outlook.model}, and {_time(outlook.alone)} with its start: {advice}"
+    return f"{outlook.model}, so in {budget} {said}, {needs}: {advice}"
 
 
 def _count(number: int, noun: str) -> str:

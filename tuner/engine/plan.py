@@ -9,11 +9,11 @@ from statistics import median
 from tuner.engine.ledger import Ledger
 from tuner.engine.pace import Pace, Sizes, model_bytes, state_bytes
 from tuner.engine.rehearsal import Rehearsal, rehearse
+from tuner.engine.rehearsals import Rehearsals, Sweeps
 from tuner.trial import Value
 
-REHEARSED = 2000  # trials; what more of them take is told from these
-CHANCES = 5  # rehearsals with different losses, fewer of many trials: those differ less
 TOLERANCE = 0.15  # of what is not training: starts and ends differ by so much from run to run
+TOLD = 0.15  # of training in a sweep that is told from smaller ones: packs fill, and boxes narrow, as sweeps grow
 
 ROW_BYTES = 250  # of an epoch of a trial: in the journal, and in the result that its worker left
 REPORT_BYTES = 5 * 2**20  # nearly all of it is the library that draws, whatever the sweep
@@ -83,78 +83,66 @@ class Estimate:
 
 
 class Planner:
-    """Makes estimates. `ledger_of` makes an empty ledger of the sweep, for any number of trials."""
+    """Makes estimates of `sweeps`, at the `pace` of the workers that are `around`."""
 
-    def __init__(self, ledger_of: Callable[[int], Ledger], pace: Pace, around: Surroundings) -> None:
-        self._ledger_of, self._pace, self._around = ledger_of, pace, around
-        self._rehearsed: dict[int, list[Rehearsal]] = {}
+    def __init__(self, sweeps: Sweeps, pace: Pace, around: Surroundings) -> None:
+        self._sweeps, self._pace, self._around = sweeps, pace, around
+        self._rehearsals = Rehearsals(sweeps, self._rehearse, around.workers)
 
     def estimate(self, trials: int) -> Estimate:
-        """What `trials` trials would take.
+        """What a sweep that is asked for `trials` trials would take.
 
         The sweep is rehearsed with several made-up outcomes. What takes the median time is told; the others widen the
         range, as do differences between rounds of timing.
         """
-        pace, around, shown = self._pace, self._around, min(trials, REHEARSED)
-        many, rehearsals = trials / shown, self._rehearsals(shown)
-        middle = sorted(rehearsals, key=lambda one: one.whole)[len(rehearsals) // 2]
-        searched = round(middle.searched * many)  # a grid has an end
-        epochs = middle.epochs + (many - 1) * middle.search_epochs
-        requests = round((middle.sent + BORN_AND_ENDED * middle.trials) * many) + AROUND_REQUESTS
-        unsent = requests * around.request - middle.whole * many
-        beside = around.start + around.trial * searched
-        end = around.end + min(max(unsent, 0.0), around.patience)
-        worker = around.worker_bytes + 2 * max(middle.largest, self._dearest(state_bytes))  # trained, and written
+        pace, around, rehearsals = self._pace, self._around, self._rehearsals.of(trials)
+        found = sorted(rehearsals, key=lambda one: one.whole)[len(rehearsals) // 2]
+        requests = found.sent + BORN_AND_ENDED * found.trials + AROUND_REQUESTS
+        beside = around.start + around.trial * found.searched
+        end = around.end + min(max(requests * around.request - found.whole, 0.0), around.patience)
+        spread = TOLD if found.told else 0.0
+        worker = around.worker_bytes + 2 * max(found.largest, self._dearest(state_bytes))  # trained, and written
         others = around.other_bytes
         return Estimate(
-            trials=searched,
-            rungs=tuple(
-                (at, round(middle.reached[rung] * many)) for rung, at in enumerate(self._ledger_of(1).rule.rungs)
-            ),
-            epochs=round(epochs),
-            search_epochs=round(middle.search_epochs * many),
-            search=_span([one.search * many for one in rehearsals], pace, beside),
-            whole=_span([one.whole + (many - 1) * one.search for one in rehearsals], pace, beside + end),
-            packs=round(middle.packs * many),
+            trials=found.searched,
+            rungs=tuple((at, found.reached[rung]) for rung, at in enumerate(self._sweeps.ledger(1, None).rule.rungs)),
+            epochs=found.epochs,
+            search_epochs=found.search_epochs,
+            search=_span([one.search for one in rehearsals], pace, beside, spread),
+            whole=_span([one.whole for one in rehearsals], pace, beside + end, spread),
+            packs=found.packs,
             worker_memory=worker,
             memory=None if others is None else others + around.workers * worker + pace.sizes.stored,
-            states=round(middle.stored * many),
-            journal=round(epochs * ROW_BYTES + middle.handed * many * HANDED_BYTES),
+            states=found.stored,
+            journal=found.epochs * ROW_BYTES + found.handed * HANDED_BYTES,
             snapshot=pace.sizes.stored,
             model=self._dearest(model_bytes),
             report=REPORT_BYTES,
             requests=requests,
         )
 
-    def _rehearsals(self, trials: int) -> list[Rehearsal]:
-        if trials not in self._rehearsed:
-            self._rehearsed[trials] = [
-                rehearse(
-                    self._ledger_of(trials),
-                    self._pace.pack,
-                    lambda params: state_bytes(params, self._pace.sizes),
-                    workers=self._around.workers,
-                    pack_seconds=self._around.pack,
-                    chance=chance,
-                )
-                for chance in range(_chances(trials))
-            ]
-        return self._rehearsed[trials]
+    def _rehearse(self, ledger: Ledger, chance: int) -> Rehearsal:
+        return rehearse(
+            ledger,
+            self._pace.pack,
+            lambda params: state_bytes(params, self._pace.sizes),
+            workers=self._around.workers,
+            pack_seconds=self._around.pack,
+            chance=chance,
+        )
 
     def _dearest(self, size: Callable[[Mapping[str, Value], Sizes], int]) -> int:
         """The largest size of a trial among those that were timed, which have the largest that the space holds."""
         return max(size(params, self._pace.sizes) for params in self._pace.timed)
 
 
-def _span(trained: Sequence[float], pace: Pace, beside: float) -> Span:
-    """`trained` are seconds with a worker at work, one for each rehearsal, `beside` those without."""
+def _span(trained: Sequence[float], pace: Pace, beside: float, spread: float) -> Span:
+    """`trained` are seconds with a worker at work, one for each rehearsal, `beside` those without.
+
+    `spread` is what else may be wrong with the former, as a part of them.
+    """
     return Span(
         median(trained) + beside,
-        min(trained) * pace.low + beside * (1 - TOLERANCE),
-        max(trained) * pace.high + beside * (1 + TOLERANCE),
+        min(trained) * max(pace.low - spread, 0.0) + beside * (1 - TOLERANCE),
+        max(trained) * (pace.high + spread) + beside * (1 + TOLERANCE),
     )
-
-
-def _chances(trials: int) -> int:
-    """An odd number, so that one is in the middle."""
-    return CHANCES if trials <= REHEARSED // 10 else 3 if trials <= REHEARSED // 2 else 1

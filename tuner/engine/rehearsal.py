@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from random import Random
 
 from tuner.engine.ledger import Ledger
 from tuner.trial import Pack, Row, Stage, Trial, Value, seed_of
@@ -21,9 +20,11 @@ Timings = list[tuple[str, int, float]]
 class Rehearsal:
     """What happened. `search` and `whole` are seconds until the last pack of the search, and of all, had ended.
 
+    `busy` are the seconds that workers were at work on the search, all of them together; the rest of them they waited.
+
     `reached` counts the search trials at each rung, `searched` all of them, `trials` those of all stages, `handed`
     those of all packs; `stored` are the bytes of their states, `largest` those of the largest pack; `sent` is how often
-    a trial's run has news for MLflow.
+    a trial's run has news for MLflow. `told` says that it was not rehearsed whole.
     """
 
     reached: Counter[int] = field(default_factory=Counter)
@@ -33,11 +34,13 @@ class Rehearsal:
     search_epochs: int = 0
     search: float = 0.0
     whole: float = 0.0
+    busy: float = 0.0
     packs: int = 0
     handed: int = 0
     sent: int = 0
     stored: int = 0
     largest: int = 0
+    told: bool = False
 
 
 def rehearse(
@@ -54,18 +57,19 @@ def rehearse(
     `timings` says what training takes, `pack_seconds` is what every pack takes beside. Losses fall with the epochs,
     from a level that is drawn for each trial by `chance`: equal arguments rehearse equally. No trial diverges.
     """
-    found, running, now = Rehearsal(), list[tuple[float, int, Pack]](), 0.0
+    found, running, now = Rehearsal(), list[tuple[float, int, Pack, Timings]](), 0.0
     while True:
         while len(running) < workers and (pack := ledger.ask(workers)):
-            seconds = pack_seconds + sum(spent for _, _, spent in timings(pack))
-            heappush(running, (now + seconds, pack.id, pack))
+            taken = timings(pack)
+            seconds = pack_seconds + sum(spent for _, _, spent in taken)
+            heappush(running, (now + seconds, pack.id, pack, taken))
             _count(found, pack, state_bytes, seconds)
         if not running:
             return found
-        now, _, pack = heappop(running)
+        now, _, pack, taken = heappop(running)
         rows = [_row(trial, epoch, chance) for trial in pack.trials for epoch in _epochs(pack)]
         holdout = {} if pack.stage is Stage.SEARCH else {trial.id: (1.0, 0.5) for trial in pack.trials}
-        ledger.tell(pack.id, rows, timings(pack), holdout)
+        ledger.tell(pack.id, rows, taken, holdout)
         ledger.take_changes()
         found.whole = now
         if pack.stage is Stage.SEARCH:
@@ -84,6 +88,7 @@ def _count(found: Rehearsal, pack: Pack, state_bytes: Callable[[Mapping[str, Val
     if pack.stage is Stage.SEARCH:
         found.searched += number if not pack.from_epoch else 0
         found.search_epochs += number * epochs
+        found.busy += seconds
         found.reached[pack.rung] += number
         found.stored += size
 
@@ -94,7 +99,11 @@ def _epochs(pack: Pack) -> range:
 
 def _row(trial: Trial, epoch: int, chance: int) -> Row:
     """An evaluation; repeats of a trial have its level."""
-    level = Random(seed_of(chance, "level", trial.source or trial.id)).random()
-    noise = NOISE * Random(seed_of(chance, "noise", trial.id, epoch)).random()
-    loss = level + 1 / epoch + noise
+    level = _drawn(chance, "level", trial.source or trial.id)
+    loss = level + 1 / epoch + NOISE * _drawn(chance, "noise", trial.id, epoch)
     return Row(trial.id, epoch, loss, loss, 0.5, 0.1)
+
+
+def _drawn(*parts: object) -> float:
+    """A number in [0, 1) made from `parts`: a generator for each would take most of the rehearsal's time."""
+    return seed_of(*parts) / 2**63

@@ -42,6 +42,8 @@ def describe_plan(plan: Mapping[str, Any]) -> RenderableType:
         facts.add_row("budget", Text(plan["budget"]["reason"], style="" if plan["budget"]["fits"] else "yellow"))
     facts.add_row("advice", f"{plan['kind']}: {plan['reason']}.")
     lead = Text.assemble(("\nplan  ", "bold"), _count(plan["trials"], "trial"))
+    if plan["trials"] < plan["asked"]:
+        lead.append(f": the grid has no more of the {plan['asked']:,} that are asked for")
     return Group(lead, table(plan["rungs"], columns=("epochs", "trials")), "", facts)
 
 

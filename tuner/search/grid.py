@@ -29,6 +29,7 @@ class GridSampler:
                 f"a grid of {points} points per axis has {combinations:,} combinations, more than {LARGEST_GRID:,}: "
                 "fix some hyperparameters, set fewer points, or use sobol"
             )
+        self.points = points
         self._space = space
         self._axes = [_unit_points(axis, points) for axis in space.axes]
         self._order = np.random.Generator(np.random.Philox(seed)).permutation(combinations)
@@ -83,7 +84,11 @@ class GridSampler:
 
 def points_per_axis(space: Space, trials: int) -> int:
     """The largest number of points per axis, at least 2, whose combinations are no more than `trials`."""
-    enough, too_many = 2, max(trials, 2) + 1
+    enough, too_many, most = 2, 3, max(trials, 2) + 1
+    while (
+        too_many < most and space.combinations(too_many) <= trials
+    ):  # doubled, for a look takes as long as it has points
+        enough, too_many = too_many, min(2 * too_many, most)
     while too_many - enough > 1:
         middle = (enough + too_many) // 2
         if space.combinations(middle) <= trials:

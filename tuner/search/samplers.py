@@ -96,6 +96,25 @@ def make(
     return made
 
 
+def drawn(sampler: Sampler, trials: int) -> int:
+    """How many draws there are for `trials` trials: a grid has an end, unless what it leaves is drawn in boxes."""
+    from tuner.search.grid import GridSampler
+    from tuner.search.warm import WarmStart
+
+    if isinstance(sampler, WarmStart) and not sampler.focus.share:
+        return min(trials, sampler.starts + drawn(sampler.inner, trials))
+    return min(trials, sampler.size()) if isinstance(sampler, GridSampler) else trials
+
+
+def points(sampler: Sampler) -> int | None:
+    """How many points its grid has per axis; None for other samplers."""
+    from tuner.search.grid import GridSampler
+    from tuner.search.warm import WarmStart
+
+    inner = sampler.inner if isinstance(sampler, WarmStart) else sampler
+    return inner.points if isinstance(inner, GridSampler) else None
+
+
 def _named(name: str, space: Space, seed: int, trials: int, *, points: int | None, zoom: Zoom | None) -> Sampler:
     match name:
         case "random":
