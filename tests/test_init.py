@@ -15,7 +15,7 @@ import tuner.cli.check
 import tuner.cli.init  # noqa: F401  # registers the command
 from models.columns import DataError
 from tuner.cli.app import app
-from tuner.data.guess import Guess, guess
+from tuner.data.guessing.guess import Guess, guess
 from tuner.spec import parse
 
 RANDOM = np.random.default_rng(0)

@@ -161,5 +161,5 @@ def _read_file(filesystem: Any, path: str, wanted: set[str] | None, texts: Colle
     except DataError as error:
         raise DataError(f"{told}: {error}") from error
     except Exception as error:  # parsers and file systems have errors of their own
-        why = hide_secrets(str(error))
+        why = hide_secrets(" ".join(str(error).split()))
         raise DataError(f"a file must be readable, and {told} is not ({why}): write it again") from None
