@@ -43,7 +43,7 @@ def starter(
         "",
         "# Where the rows come from, what they foretell, and which of them the search must not see.",
         "data:",
-        *(f"  # note: {_one_line(remark)}" for remark in remarks),
+        *(f"  # Note: {_one_line(remark)}" for remark in remarks),
         f"  source: {_flow(source)}",
         _commented(f"  target: {_flow(target[0])}", f"{shares(classes)}; {target[1]}"),
         *_time(*time),

@@ -26,17 +26,24 @@ def find_time(frame: pd.DataFrame, names: Sequence[str]) -> tuple[str | None, st
 
     Of several, the first in whose order the rows stand, else the first. The day of somebody's birth is none.
     """
-    times = [name for name in names if holds_times(frame[name]) and not is_birth(name)]
-    if times:
-        ordered = [name for name in times if timestamps(frame[name]).is_monotonic_increasing]
-        if len(times) == 1:
-            return times[0], "guessed, as the only column with a time in every row"
-        if ordered:
-            return ordered[0], "guessed, as the first column with a time in every row, in whose order they stand"
-        return times[0], "guessed, as the first column with a time in every row"
+    timed = [name for name in names if holds_times(frame[name])]
+    times = [name for name in timed if not is_birth(name)]
+    if not times:
+        return None, f"no column has a time in every row{_instead(frame, names, timed)}"
+    in_order = next((name for name in times if timestamps(frame[name]).is_monotonic_increasing), None)
+    if len(times) == 1:
+        return times[0], "guessed, as the only column with a time in every row"
+    if in_order is not None:
+        return in_order, "guessed, as the first column with a time in every row, in whose order they stand"
+    return times[0], "guessed, as the first column with a time in every row"
+
+
+def _instead(frame: pd.DataFrame, names: Sequence[str], births: Sequence[str]) -> str:
+    """What comes near to a time column, as the end of a sentence."""
+    if births:
+        return f" but {births[0]!r}, which by its name is not when the row was made; --time says otherwise"
     near = next((name for name in names if unread_times(frame[name])), None)
-    told = "" if near is None else f"; {near!r} comes near: see why it is left out"
-    return None, f"no column has a time in every row{told}"
+    return "" if near is None else f"; {near!r} comes near: see why it is left out"
 
 
 def holds_times(series: pd.Series) -> bool:
@@ -59,8 +66,9 @@ def unread_times(series: pd.Series) -> str:
     if known.nunique() < 2:
         return ""
     if len(known) < len(series) and holds_times(known):
-        missing = counted(len(series) - len(known), "row")
-        return f"times, but none in {missing}: fill them or drop the rows, to split by time"
+        return (
+            f"times, but in {len(known):,} of {counted(len(series), 'row')} only: to split by time, all must have one"
+        )
     unread = {Kind.CATEGORY: _are_dates, Kind.NUMBER: _count_time}.get(kind)
     if unread is None or not unread(known):
         return ""
@@ -68,11 +76,11 @@ def unread_times(series: pd.Series) -> str:
 
 
 def _may_be_iso(series: pd.Series) -> bool:
-    """Whether texts begin with a year; nothing but digits may be a code, and is a time where the name says so."""
-    texts = series.dropna().astype(str)
+    """Whether texts begin with a year; fewer digits than 20130131 may be a code, unless the name says time."""
+    texts = series.dropna().astype(str).head(LOOKED_AT)
     if texts.empty or not texts.iloc[0][:4].isdigit():
         return False
-    return noun(str(series.name)) in TIMES or not texts.head(LOOKED_AT).str.isdigit().all()
+    return noun(str(series.name)) in TIMES or not texts.str.fullmatch(r"\d{1,7}").all()
 
 
 def _are_dates(known: pd.Series) -> bool:
