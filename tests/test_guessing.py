@@ -48,7 +48,7 @@ def test_one_name_in_all_its_spellings() -> None:
         ([None] * ROWS, "no label in 300 of 300 rows"),
         (NUMBERS, r"numbers such as [-0-9.]+: cut it into classes"),
         ([f"k{row % 100}" for row in range(ROWS)], "100 different values: say --target 'target'"),
-        ([row % 40 for row in range(ROWS)], "40 different numbers: say --target 'target'"),
+        ([row % 40 for row in range(ROWS)], "40 different numbers: cut them into classes, say --target 'target'"),
     ],
 )
 def test_nothing_is_guessed_in_place_of_what_has_the_name(labels: Any, told: str) -> None:
@@ -76,6 +76,8 @@ def test_identifiers_and_quantities_are_no_rivals() -> None:
     notes = [f"note {row}" for row in range(ROWS)]
     found = guess(table(town=TOWNS, height_y=NUMBERS, note=notes, planet="Earth", gone=np.nan, last=NUMBERS))
     assert (found.target, found.features) == ("town", ("size", "height_y", "last"))
+    few = pd.DataFrame({"name": [f"n{row}" for row in range(30)], "size": NUMBERS[:30], "town": TOWNS[:30]})
+    assert guess(few).target == "town"
 
 
 def test_a_whole_name_comes_before_the_end_of_one_and_the_other_is_told() -> None:
@@ -129,6 +131,7 @@ def test_what_looks_like_a_date_and_is_none() -> None:
         version=[f"1.{row % 9}.{row % 30}" for row in range(ROWS)],
         pressure=[f"{110 + row % 20}/{70 + row % 10}" for row in range(ROWS)],
         pay=RANDOM.integers(19_000_000, 21_000_000, ROWS),
+        debt=RANDOM.integers(1_000_000_000, 2_000_000_000, ROWS // 2).repeat(2),
         item=codes,
     )
     assert (found.time, found.left_out) == (None, {})
@@ -167,6 +170,11 @@ def test_identifiers_by_name_and_numbers_that_are_codes() -> None:
     )
 
 
+def test_a_number_that_is_a_time_of_its_own() -> None:
+    told = "a number that rows stand in the order of: 'Time'; to split by it, write it as ISO 8601"
+    assert beside(Time=np.arange(ROWS) * 1.5, waiting_time=NUMBERS).remarks == (told,)
+
+
 def test_a_value_that_is_sometimes_missing_may_tell() -> None:
     found = beside(flag=["x", None] * (ROWS // 2), planet="Earth")
     assert (found.features, found.left_out) == (("size", "flag"), {"planet": "constant"})
@@ -191,6 +199,10 @@ def test_a_first_row_in_place_of_names() -> None:
 def test_what_cannot_be_learned_from_is_said() -> None:
     with pytest.raises(DataError, match="something to learn from, and has not: there is no other column"):
         guess(pd.DataFrame({"target": KINDS}))
+    with pytest.raises(
+        DataError, match=r"'text' \(an identifier or free text.*; add a column of numbers or categories"
+    ):
+        guess(pd.DataFrame({"text": [f"mail {row}" for row in range(ROWS)], "target": KINDS}))
     assert "such as [1, 2]" in beside(pair=[[1, 2]] * ROWS).left_out["pair"]
     with pytest.raises(DataError, match="two columns, and 'target' is both"):
         guess(table(target=KINDS), "target", "target")

@@ -175,6 +175,12 @@ def test_what_to_know_is_told_and_written(folder: Path) -> None:
         assert "by its name a code, but read as a quantity: 'zip'" in text
 
 
+def test_columns_left_out_for_one_reason_are_told_together(folder: Path) -> None:
+    flowers().assign(**{f"pixel{place}": 0 for place in range(9)}).to_csv(folder / "flowers.csv", index=False)
+    said = invoke("init", "flowers.csv", "--target", "species")
+    assert "left out  planet, pixel0, pixel1, pixel2, pixel3, pixel4 and 4 more: constant" in said
+
+
 def test_a_user_can_say_which_time_or_that_there_is_none(folder: Path) -> None:
     flights().to_parquet(folder / "flights.parquet")
     for given, time in (("landed", "landed"), ("none", None)):

@@ -154,7 +154,7 @@ def test_unusable_sources_say_rule_value_and_next_step(tmp_path: Path) -> None:
     at = str(tmp_path)
     cases: list[tuple[str | list[str] | None, dict[str, Any], list[str]]] = [
         (f"{at}/none-*.csv", {}, ["none matches", "none-*.csv", "check path"]),
-        (f"{at}/", {}, ["none matches"]),
+        (f"{at}/", {}, ["none matches", f"write {at}/*.csv"]),
         (f"{at}/zero.csv", {}, ["zero.csv", "is empty", "write it again"]),
         (f"{at}/header.csv", {}, ["must have rows", "header.csv"]),
         (f"{at}/torn.parquet", {}, ["must be readable", "torn.parquet", "write it again"]),

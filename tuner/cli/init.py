@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tuner.data.guessing.guess import Guess
+
+SHOWN = 6  # columns left out for one reason
 
 
 @app.command("init")
@@ -70,7 +73,7 @@ def _tell(found: Guess, path: Path, out: Console) -> None:
         f"target    {found.target} ({found.target_reason})",
         f"classes   {shares(found.classes)} in {found.rows:,} rows",
         f"time      {found.time or 'none, so rows are split at random'} ({found.time_reason})",
-        *(f"left out  {name}: {reason}" for name, reason in found.left_out.items()),
+        *(f"left out  {_listed(names)}: {reason}" for reason, names in _by_reason(found.left_out).items()),
         *(f"note      {remark}" for remark in found.remarks),
         f"features  {len(found.features):,}{f'; to have one back, list it in {path}' if found.left_out else ''}",
         f"wrote     {path}",
@@ -80,3 +83,15 @@ def _tell(found: Guess, path: Path, out: Console) -> None:
     ]
     for line in lines:
         out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _by_reason(left_out: Mapping[str, str]) -> dict[str, list[str]]:
+    """An image has hundreds of columns that are left out for one and the same reason."""
+    names: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        names.setdefault(reason, []).append(name)
+    return names
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")

@@ -63,7 +63,10 @@ def guess(frame: pd.DataFrame, target: str | None = None, time: str | None = Non
     features = tuple(name for name in others if name not in left_out)
     if not features:
         told = _listed(left_out) or "there is no other column"
-        raise DataError(f"beside the target {chosen!r} a table must have something to learn from, and has not: {told}")
+        raise DataError(
+            f"beside the target {chosen!r} a table must have something to learn from, and has not: {told}; "
+            f"add a column of numbers or categories"
+        )
     classes = tuple(zip(names, np.bincount(codes).tolist(), strict=True))
     noted = () if is_array else tuple(remarks(frame, chosen, classes, features))
     return Guess(len(frame), chosen, reason, classes, time, time_reason, features, left_out, noted)

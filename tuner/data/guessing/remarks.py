@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from models.columns import Kind, counted, kind_of, numbers_of
-from tuner.data.guessing.names import CODES, ends_as_target, is_target, noun
+from tuner.data.guessing.names import CODES, TIMES, ends_as_target, is_target, noun
 
 FEW = 20  # rows of a class: 15% of them are three, which are no test
 SHOWN = 4
@@ -32,6 +32,9 @@ def remarks(
     codes = [name for name in features if noun(name) in CODES and _is_whole(frame[name])]
     if codes:
         yield f"by its name a code, but read as a quantity: {_listed(codes)}; take it out, or write it with letters"
+    ordering = [name for name in features if noun(name) in TIMES and _is_in_order(frame[name])]
+    if ordering:
+        yield f"a number that rows stand in the order of: {_listed(ordering)}; to split by it, write it as ISO 8601"
 
 
 def _alike(names: Sequence[str]) -> Iterator[list[str]]:
@@ -50,6 +53,10 @@ def _is_whole(series: pd.Series) -> bool:
     values = numbers_of(series, Kind.NUMBER)
     values = values[~np.isnan(values)]
     return bool((values == values.round()).all())
+
+
+def _is_in_order(series: pd.Series) -> bool:
+    return kind_of(series) is Kind.NUMBER and series.is_monotonic_increasing and series.nunique() > 2
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -103,7 +103,8 @@ def _flaws(series: pd.Series, kind: Kind, counts: pd.Series, *, is_last: bool) -
     if part is not None:
         yield Flaw(f"numbers such as {part:g}", f"cut it into classes, {elsewhere}")
     if len(counts) > (MOST_NUMBERED if kind is Kind.NUMBER else MOST_CLASSES):
-        remedy = f"say --target {name!r} if they are classes, {elsewhere}"
+        cut = "cut them into classes, " if kind is Kind.NUMBER else ""
+        remedy = f"{cut}say --target {name!r} if they are classes, {elsewhere}"
         is_near = is_last and kind is not Kind.NUMBER and len(counts) <= len(series) / 2
         yield Flaw(f"{len(counts):,} different {'numbers' if kind is Kind.NUMBER else 'values'}", remedy, is_near)
     once = counts.index[counts == 1]
