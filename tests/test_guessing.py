@@ -76,6 +76,7 @@ def test_identifiers_and_quantities_are_no_rivals() -> None:
     notes = [f"note {row}" for row in range(ROWS)]
     found = guess(table(town=TOWNS, height_y=NUMBERS, note=notes, planet="Earth", gone=np.nan, last=NUMBERS))
     assert (found.target, found.features) == ("town", ("size", "height_y", "last"))
+    assert guess(table(town=TOWNS, uuid=notes)).target == "town"
     few = pd.DataFrame({"name": [f"n{row}" for row in range(30)], "size": NUMBERS[:30], "town": TOWNS[:30]})
     assert guess(few).target == "town"
 
