@@ -122,6 +122,12 @@ def bad_npz(path: Path, **arrays: Any) -> str:
     return str(path)
 
 
+def test_a_comma_that_ends_every_row_moves_no_column(tmp_path: Path) -> None:
+    (tmp_path / "ended.csv").write_text("size,kind\n0,a,\n1,b,\n")
+    frame = read(str(tmp_path / "ended.csv"), target="kind")
+    assert frame.to_dict("list") == {"size": [0, 1], "kind": ["a", "b"]}
+
+
 def test_unusable_sources_say_rule_value_and_next_step(tmp_path: Path) -> None:
     good = write(TABLE, tmp_path / "good.csv")
     (tmp_path / "zero.csv").touch()
@@ -140,10 +146,15 @@ def test_unusable_sources_say_rule_value_and_next_step(tmp_path: Path) -> None:
     (tmp_path / "late-latin.csv").write_bytes("size,kind\n1,a\n2,\xe9\n".encode("latin-1"))
     write(TABLE.assign(when=["2013-01-01", "first of May", "2013"]), tmp_path / "when.csv")
     write(TABLE.assign(when=pd.Series(["2013-01-01", None, "2013-02-01"])), tmp_path / "timeless.csv")
+    for name, sign in (("semicolons", ";"), ("tabs", "\t"), ("bars", "|")):
+        TABLE.to_csv(tmp_path / f"{name}.csv", sep=sign, index=False, decimal="," if sign == ";" else ".")
+    (tmp_path / "titled.csv").write_text("Sizes of 2013\n\nsize,kind\n1,a\n2,b\n")
+    (tmp_path / "longer.csv").write_text("size,kind\n0,a,x\n1,b,y\n")
+    (tmp_path / "ragged.csv").write_text("size,kind\n1,a\n2,b,c\n")
     at = str(tmp_path)
     cases: list[tuple[str | list[str] | None, dict[str, Any], list[str]]] = [
         (f"{at}/none-*.csv", {}, ["none matches", "none-*.csv", "check path"]),
-        (f"{at}/", {}, ["none matches"]),
+        (f"{at}/", {}, ["none matches", f"write {at}/*.csv"]),
         (f"{at}/zero.csv", {}, ["zero.csv", "is empty", "write it again"]),
         (f"{at}/header.csv", {}, ["must have rows", "header.csv"]),
         (f"{at}/torn.parquet", {}, ["must be readable", "torn.parquet", "write it again"]),
@@ -167,6 +178,12 @@ def test_unusable_sources_say_rule_value_and_next_step(tmp_path: Path) -> None:
         (f"{at}/double.csv", {}, ["must be unique", "'size' comes more than once", "rename"]),
         (f"{at}/latin.csv", {}, ["latin.csv", "must be UTF-8", "save it as UTF-8"]),
         (f"{at}/late-latin.csv", {}, ["save it as UTF-8"]),
+        (f"{at}/semicolons.csv", {}, ["must have commas", "has semicolons", "save it with commas"]),
+        (f"{at}/tabs.csv", {}, ["must have commas", "has tabs", "save it with commas"]),
+        (f"{at}/bars.csv", {}, ["must have commas", "has bars", "save it with commas"]),
+        (f"{at}/titled.csv", {}, ["must name all columns", "than its 1 name:", "any lines before"]),
+        (f"{at}/longer.csv", {}, ["must name all columns", "than its 2 names:"]),
+        (f"{at}/ragged.csv", {}, ["Expected 2 fields in line 3, saw 3): write it again"]),
         ([good, f"{at}/b-differs.csv"], {}, ["same columns", "good.csv", "'colour'", "align"]),
         ("nosuch://bucket/x.csv", {}, ["cannot look for nosuch://bucket/x.csv", "nosuch"]),
         (None, {}, ["`source` or from `sql`"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +15,9 @@ from tuner.cli.waiting import waiting
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tuner.data.guess import Guess
+    from tuner.data.guessing.guess import Guess
+
+SHOWN = 6  # columns left out for one reason
 
 
 @app.command("init")
@@ -22,12 +25,15 @@ def begin(
     data: Annotated[str, typer.Argument(help="csv, parquet, feather or npz; URIs and (quoted) globs too.")],
     *,
     target: Annotated[str | None, typer.Option(help="The column with the classes. [default: guessed]")] = None,
+    time: Annotated[
+        str | None, typer.Option(help="The column that says when a row was made, or none. [default: guessed]")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The file to write. [default: NAME.yaml]", dir_okay=False)] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write a commented spec for a data file: target, time and features are guessed, and it says why."""
-    from tuner.data.guess import guess
+    from tuner.data.guessing.guess import guess
     from tuner.data.source import read_all
     from tuner.spec import parse
     from tuner.spec.starter import file_name, starter
@@ -41,7 +47,7 @@ def begin(
     with waiting(shown, f"reading {data}"):
         frame = read_all(data)
     with waiting(shown, f"looking at {frame.shape[1]:,} columns of {len(frame):,} rows"):
-        found = guess(frame, target)
+        found = guess(frame, target, time)
     text = starter(
         name,
         data,
@@ -51,6 +57,7 @@ def begin(
         time=(found.time, found.time_reason),
         features=found.features if found.left_out else None,
         left_out=found.left_out,
+        remarks=found.remarks,
     )
     parse(text)  # nothing is written that `check` would not read
     path.write_text(text, encoding="utf-8")
@@ -60,11 +67,15 @@ def begin(
 
 
 def _tell(found: Guess, path: Path, out: Console) -> None:
-    lines = [f"target    {found.target} ({found.target_reason}), {len(found.classes)} classes in {found.rows:,} rows"]
-    lines += [f"time      {found.time} ({found.time_reason})" if found.time else f"time      none: {found.time_reason}"]
-    lines += [f"left out  {name}: {reason}" for name, reason in found.left_out.items()]
-    lines += [
-        f"features  {len(found.features):,}",
+    from tuner.spec.starter import shares
+
+    lines = [
+        f"target    {found.target} ({found.target_reason})",
+        f"classes   {shares(found.classes)} in {found.rows:,} rows",
+        f"time      {found.time or 'none, so rows are split at random'} ({found.time_reason})",
+        *(f"left out  {_listed(names)}: {reason}" for reason, names in _by_reason(found.left_out).items()),
+        *(f"note      {remark}" for remark in found.remarks),
+        f"features  {len(found.features):,}{f'; to have one back, list it in {path}' if found.left_out else ''}",
         f"wrote     {path}",
         "",
         f"caviar check {path}",
@@ -72,3 +83,15 @@ def _tell(found: Guess, path: Path, out: Console) -> None:
     ]
     for line in lines:
         out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _by_reason(left_out: Mapping[str, str]) -> dict[str, list[str]]:
+    """An image has hundreds of columns that are left out for one and the same reason."""
+    names: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        names.setdefault(reason, []).append(name)
+    return names
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Collection
 from typing import IO
 
@@ -15,8 +16,10 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
 
-from models.columns import DataError, require_unique
+from models.columns import DataError, counted, require_unique
 from tuner.data.request import NPZ_TARGET
+
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 Table = tuple[pd.DataFrame, list[str]]
 Reader = Callable[[IO[bytes], set[str] | None, Collection[str]], Table]
@@ -24,16 +27,38 @@ Reader = Callable[[IO[bytes], set[str] | None, Collection[str]], Table]
 
 def _read_csv(handle: IO[bytes], wanted: set[str] | None, texts: Collection[str]) -> Table:
     try:
-        frame = pd.read_csv(handle, low_memory=False, dtype=dict.fromkeys(texts, "str"))
+        header = _header(handle)
+        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
+            frame = pd.read_csv(handle, index_col=False, low_memory=False, dtype=dict.fromkeys(texts, "str"))
     except UnicodeDecodeError as error:
-        raise DataError("a CSV file must be UTF-8 text, and this one is not: save it as UTF-8") from error
+        raise DataError(
+            "a CSV file must be UTF-8 text, and this one is not: save it as UTF-8, "
+            "e.g. with `iconv -f WINDOWS-1252 -t UTF-8` if it was written on Windows"
+        ) from error
+    except pd.errors.ParserWarning as error:  # of values that pandas would drop
+        raise DataError(
+            f"the first line of a CSV file must name all columns, and rows of this one have more fields than its "
+            f"{counted(len(header), 'name')}: name every column, and take away any lines before the names"
+        ) from error
     names = [str(name) for name in frame.columns]
     if {name.rpartition(".")[0] for name in names} & set(names):  # pandas calls the second x of a file x.1
-        handle.seek(0)
-        header = pd.read_csv(handle, header=None, nrows=1, dtype="str", keep_default_na=False).iloc[0]
         require_unique([name for name in header if name and (wanted is None or name in wanted)])
     frame.columns = pd.Index(names)
     return (frame if wanted is None else frame[[name for name in names if name in wanted]]), names
+
+
+def _header(handle: IO[bytes]) -> list[str]:
+    """The names in the first line as they are written. Raises DataError where no commas part them."""
+    first = pd.read_csv(handle, header=None, nrows=1, dtype="str", keep_default_na=False)
+    handle.seek(0)
+    names = [str(name) for name in first.iloc[0]]
+    other = next((sign for sign in SEPARATORS if len(names) == 1 and sign in names[0]), None)
+    if other is not None:
+        raise DataError(
+            f"a CSV file must have commas between its columns, and this one has {SEPARATORS[other]}: "
+            f"save it with commas (and with points in decimals)"
+        )
+    return names
 
 
 def _read_parquet(handle: IO[bytes], wanted: set[str] | None, _: Collection[str]) -> Table:

@@ -138,13 +138,15 @@ def find_files(patterns: Sequence[str]) -> list[tuple[Any, str]]:
         try:
             filesystem, path = fsspec.core.url_to_fs(address)
             paths = [path] if filesystem.isfile(path) else filesystem.glob(path, detail=True)
+            is_folder = not isinstance(paths, list) and filesystem.isdir(path)
         except Exception as error:  # every file system has errors of its own
             why = hide_secrets(repr(error))
             raise DataError(f"cannot look for {told} ({why}): check the address and the credentials") from None
         if isinstance(paths, dict):
             paths = [path for path, facts in paths.items() if facts["type"] == "file"]
         if not paths:
-            raise DataError(f"a source must name files, and none matches {told}: check path and working directory")
+            step = f"write {told.rstrip('/')}/*.csv or the like" if is_folder else "check path and working directory"
+            raise DataError(f"a source must name files, and none matches {told}: {step}")
         found.update(dict.fromkeys(paths, filesystem))
     return [(found[path], path) for path in sorted(found)]
 
@@ -161,5 +163,5 @@ def _read_file(filesystem: Any, path: str, wanted: set[str] | None, texts: Colle
     except DataError as error:
         raise DataError(f"{told}: {error}") from error
     except Exception as error:  # parsers and file systems have errors of their own
-        why = hide_secrets(str(error))
+        why = hide_secrets(" ".join(str(error).split()))
         raise DataError(f"a file must be readable, and {told} is not ({why}): write it again") from None

@@ -29,8 +29,10 @@ def starter(
     time: tuple[str | None, str],
     features: Sequence[str] | None,
     left_out: Mapping[str, str],
+    remarks: Sequence[str] = (),
 ) -> str:
     """The YAML text. `target` and `time` are (column, why it); `features` None means all but these two.
+    `remarks` are sentences, to be read before the first sweep.
 
     What is left to its default stands behind a #, with the default.
     """
@@ -41,8 +43,9 @@ def starter(
         "",
         "# Where the rows come from, what they foretell, and which of them the search must not see.",
         "data:",
+        *(f"  # Note: {_one_line(remark)}" for remark in remarks),
         f"  source: {_flow(source)}",
-        _commented(f"  target: {_flow(target[0])}", f"{_shares(classes)}; {target[1]}"),
+        _commented(f"  target: {_flow(target[0])}", f"{shares(classes)}; {target[1]}"),
         *_time(*time),
         *_columns(features, left_out),
         *_splits(time[0] is not None),
@@ -71,6 +74,8 @@ def _time(name: str | None, reason: str) -> Iterator[str]:
 
 
 def _columns(features: Sequence[str] | None, left_out: Mapping[str, str]) -> Iterator[str]:
+    if left_out:
+        yield "  # What is left out is so because it is not listed under features: list it there to have it back."
     for name, reason in left_out.items():
         yield f"  # left out: {_flow(name)}, {_one_line(reason)}"
     if features is None:
@@ -126,7 +131,8 @@ def _rest(name: str, defaults: Mapping[str, Any]) -> Iterator[str]:
     yield _commented(f"# tracking: {{register: {_flow(name)}}}", "the winner becomes a registered model of MLflow")
 
 
-def _shares(classes: Sequence[tuple[str, int]]) -> str:
+def shares(classes: Sequence[tuple[str, int]]) -> str:
+    """The classes (name, rows) in words: how many, and the first of them."""
     told = ", ".join(f"{name} ({count:,})" for name, count in classes[:SHOWN])
     return f"{len(classes)} classes: {told}{', ...' if len(classes) > SHOWN else ''}"
 

@@ -21,7 +21,7 @@ def gives_away(series: pd.Series, codes: NDArray[np.int64]) -> str:
     from sklearn.tree import DecisionTreeClassifier  # takes a second to import
 
     rows = np.random.default_rng(0).permutation(len(series))[:ROWS]
-    if len(rows) < 40:
+    if len(rows) < 40 or len(np.unique(codes[rows])) > len(rows) / 2:
         return ""
     X, y = _numbers(series.iloc[rows]).reshape(-1, 1), codes[rows]
     half = np.arange(len(rows)) % 2 == 0
