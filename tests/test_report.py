@@ -28,6 +28,7 @@ from tuner.engine.journal import Journal
 from tuner.engine.sweep import load
 from tuner.engine.tracking import publisher
 from tuner.review import fates
+from tuner.review.measure import counted
 from tuner.review.parts import Picture, Section
 from tuner.review.report import SECTIONS, report
 from tuner.review.style import label
@@ -68,6 +69,11 @@ def pictures(account: Account) -> dict[str, Picture]:
     return {picture.title: picture for section in sections(account) for picture in section.pictures}
 
 
+def measured(loss: float) -> str:
+    """As the page writes a loss."""
+    return f"{loss:.4f}" if math.isfinite(loss) else "diverged"
+
+
 def words(account: Account) -> str:
     """What stands on the page."""
     return plain(report(account).replace(PLOTLY, ""))
@@ -84,7 +90,11 @@ SWEEPS: dict[str, dict[str, Any]] = {
     "all diverged": {"losses": lambda *_: math.nan},
     "one trial": {"search": {"sampler": "random", "trials": 1, "seed": 0}, "stopping": "none"},
     "nothing stopped": {"stopping": {"none": {"max_epochs": 12}}, "model": BATCH_NORM},
-    "accuracy": {"objective": {"metric": "val_accuracy", "confirm": 2, "seeds": 2, "baseline": False}},
+    "accuracy": {
+        "objective": {"metric": "val_accuracy", "confirm": 2, "seeds": 1, "baseline": False},
+        "model": BATCH_NORM,
+        "search": {"sampler": "random", "trials": 18, "seed": 0},
+    },
     "coarse to fine": {"search": {"sampler": "coarse_to_fine", "trials": 24, "seed": 0}, "model": BATCH_NORM},
     "many classes": {"classes": MANY, "rows": 1200},
     "evil names": {"classes": EVIL},
@@ -98,7 +108,8 @@ def test_whatever_became_of_a_sweep_its_pictures_are_told_in_words_and_numbers(m
     figures = re.findall(r"<figure>(.*?)</figure>", page, flags=re.DOTALL)
     assert (name == "nothing yet") == (not figures)
     for figure in figures:
-        (text,) = re.findall(r"<figcaption>(.*?)</figcaption>", figure)
+        (text,) = re.findall(r"<figcaption.*?>(.*?)</figcaption>", figure, flags=re.DOTALL)
+        text = plain(text).strip()
         assert len(text) > 30, figure[:200]
         assert text.endswith("."), text
         head, *rows = re.findall(r"<tr>(.*?)</tr>", figure)
@@ -116,7 +127,7 @@ def test_the_winner_is_told_with_what_fresh_seeds_make_of_it(real: Account) -> N
     page = words(real)
     assert f"On 2 fresh seeds the same configuration comes to {fmean(seeds):.4f} ± {stdev(seeds):.4f}" in page
     gap = fmean(seeds) - best["val_loss"]
-    assert f"{abs(gap):.4f} nats {'worse' if gap > 0 else 'better'} than its search score" in page
+    assert f"{abs(gap):.4f} nats {'worse' if gap > 0 else 'better'} than the search score" in page
     assert real.figures["verdict"] in page
     (row, *_) = pictures(real)["Search score and fresh seeds"].rows
     assert row[:3] == (best["trial"], f"{best['val_loss']:.4f}", f"{fmean(seeds):.4f}")
@@ -138,21 +149,55 @@ def test_rungs_are_counted_as_the_journal_has_them(real: Account) -> None:
 def test_with_and_without_batch_norm_are_compared_after_equal_epochs(make: Make) -> None:
     account = make(model=BATCH_NORM, search={"sampler": "random", "trials": 18, "seed": 0})
     picture = pictures(account)["batch norm"]
-    for value, cells in zip((True, False), picture.rows, strict=True):
-        found = [t.after[1] for t in account.trials if t.after and t.trial.params.get("batch_norm") is value]
-        assert list(cells[:3]) == [str(value).lower(), str(len(found)), f"{median(found):.4f}"]
-        assert f"{median(found):.4f} with {str(value).lower()} ({len(found)} trials)" in picture.text
+    assert [view.name for view in picture.views] == ["1 epoch", "2 epochs", "4 epochs"]
+    asked = [
+        (epochs, view, value) for epochs, view in zip((1, 2, 4), picture.views, strict=True) for value in (True, False)
+    ]
+    for (epochs, view, value), cells in zip(asked, picture.rows, strict=True):
+        found = [
+            t.after[epochs] for t in account.trials if epochs in t.after and t.trial.params.get("batch_norm") is value
+        ]
+        assert list(cells[:3]) == [view.name, str(value).lower(), str(len(found))]
+        if found:
+            assert cells[3] == measured(median(found))
+            assert f"{measured(median(found))} with {str(value).lower()} ({counted(len(found), 'trial')})" in view.text
     without = [t for t in account.trials if t.trial.stage is Stage.SEARCH and "batch_norm" not in t.trial.params]
     assert f"{len(without)} trials did not have it" in picture.text
     boxes = [trace for trace in picture.figure.data if trace.type == "box"]
     assert [box.name for box in boxes if box.visible] == ["true", "false"]
-    (menu,) = picture.figure.layout.updatemenus
-    assert [button.label for button in menu.buttons] == ["after 1 epoch", "2", "4"]
-    for button in menu.buttons:  # each shows what it owns, and together they show all, once
-        assert len(button.args[0]["visible"]) == len(picture.figure.data)
-    assert np.sum([button.args[0]["visible"] for button in menu.buttons], axis=0).tolist() == [1] * len(
-        picture.figure.data
-    )
+    assert [trace.visible for trace in picture.figure.data] == picture.views[0].shown
+    shown = np.array([view.shown for view in picture.views])  # each shows what it owns, and together all, once
+    assert shown.sum(axis=0).tolist() == [1] * len(picture.figure.data)
+
+
+def test_quarters_of_a_scale_are_told_after_each_rung(make: Make) -> None:
+    account = make(search={"sampler": "random", "trials": 18, "seed": 0})
+    picture = pictures(account)["learning rate"]
+    for view, epochs in zip(picture.views, (1, 2, 4), strict=True):
+        scores = [one.after[epochs] for one in account.trials if epochs in one.after]
+        rows = [row for row in picture.rows if row[0] == view.name]
+        assert len(rows) == 4
+        assert sum(int(row[2]) for row in rows) == len(scores)
+        assert min(row[4] for row in rows if row[4]) == measured(min(scores))
+        assert f"after {view.name}" in view.text
+
+
+def test_a_box_of_accuracies_has_its_quartiles_in_order(make: Make) -> None:
+    picture = pictures(make(**SWEEPS["accuracy"]))["batch norm"]
+    boxes = [trace for trace in picture.figure.data if trace.type == "box"]
+    assert boxes
+    for box in boxes:
+        ends = [*box.lowerfence, *box.q1, *box.median, *box.q3, *box.upperfence]
+        assert ends == sorted(ends)
+        assert ends[0] < ends[-1]
+
+
+def test_one_fresh_seed_has_no_deviation(make: Make) -> None:
+    page = words(make(**SWEEPS["accuracy"]))
+    assert "On 1 fresh seed the same configuration comes to" in page
+    assert "one seed does not show how far seeds differ, so this says nothing about luck." in page
+    assert "±" not in page
+    assert "Bars are one standard deviation" not in page
 
 
 def test_a_loss_lies_on_the_scale_of_its_hyperparameter(make: Make) -> None:

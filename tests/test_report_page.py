@@ -16,7 +16,7 @@ from tuner.retune.states import State
 from tuner.retune.year import year
 from tuner.review.report import report
 
-PHONE, DESK = (390, 844), (1200, 900)
+PHONE, DESK = (375, 812), (1200, 900)
 EMPTY = """() => [...document.querySelectorAll('figure')].filter(figure =>
   !figure.querySelector('figcaption').innerText.trim() || !figure.querySelector('details tbody tr')
   || !figure.querySelector('.main-svg') || !figure.querySelector('[role=img][aria-labelledby]')
@@ -39,6 +39,15 @@ HIDDEN = """() => [...document.querySelectorAll('.g-xtitle text, .g-ytitle text,
   return box.left < frame.left - 1 || box.right > frame.right + 1;
 }).map(one => one.textContent)"""
 
+# words of a picture that lie over one another, or over a button
+COVERED = """() => [...document.querySelectorAll('figure')].flatMap(figure => {
+  const found = [...figure.querySelectorAll('.legendtext, button, .g-xtitle text, .g-ytitle text')];
+  const boxes = found.map(one => [one.getBoundingClientRect(), one.textContent]);
+  const over = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  return boxes.flatMap(([a, name], at) => boxes.slice(at + 1).filter(([b]) => over(a, b)).map(([_, other]) =>
+    `${figure.querySelector('h3').innerText}: ${name} and ${other}`));
+})"""
+
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
@@ -53,7 +62,11 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         period("2013-03-01", State.REJECTED),
         period("2013-04-01", State.PROMOTED, promotion={"from": "3", "to": "4"}),
     ]
-    texts = {"sweep": report(account), "year": year("flight delays", [*periods, held()])}
+    other = place(folder / "accuracy")
+    other.home.mkdir()
+    rows, objective = data(other.home), {"metric": "val_accuracy", "confirm": 2, "seeds": 1, "baseline": False}
+    accuracy = told(other, begun(other, rows, model=model, search=search, objective=objective), made_up)
+    texts = {"sweep": report(account), "accuracy": report(accuracy), "year": year("flight delays", [*periods, held()])}
     for name, text in texts.items():
         (folder / f"{name}.html").write_text(text)
     return {name: folder / f"{name}.html" for name in texts}
@@ -70,8 +83,10 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["sweep", "year"])
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [("sweep", "light"), ("sweep", "dark"), ("year", "light"), ("year", "dark"), ("accuracy", "light")],
+)
 def test_it_can_be_read_on_a_phone_in_light_and_dark(
     browser: Any, pages: dict[str, Path], name: str, scheme: str
 ) -> None:
@@ -82,20 +97,32 @@ def test_it_can_be_read_on_a_phone_in_light_and_dark(
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
     assert page.evaluate(EMPTY) == []
     assert page.evaluate(HIDDEN) == []
+    assert page.evaluate(COVERED) == []
     ratio, text = page.evaluate(CONTRAST)
     assert ratio >= 4.5, text
     page.close()
 
 
-def test_the_buttons_choose_the_rung(browser: Any, pages: dict[str, Path]) -> None:
-    page, _, _ = _opened(browser, pages["sweep"], DESK)
+def test_buttons_that_a_keyboard_reaches_choose_the_rung(browser: Any, pages: dict[str, Path]) -> None:
+    page, said, _ = _opened(browser, pages["sweep"], DESK)
     figure = page.locator("figure", has=page.get_by_role("heading", name="batch norm", exact=True))
     count = "node => node.querySelectorAll('.scatterlayer .point').length"
-    before = figure.evaluate(count)
-    figure.locator(".updatemenu-button").nth(2).click()
+    first, second, third = (figure.get_by_role("button", name=name) for name in ("1 epoch", "2 epochs", "4 epochs"))
+    before, caption = figure.evaluate(count), figure.locator("figcaption")
+    words = caption.inner_text()
+    assert "after 1 epoch" in words
+    first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
     page.wait_for_timeout(300)
-    after = figure.evaluate(count)
-    assert 0 < after < before
+    assert 0 < figure.evaluate(count) < before
+    assert "fter 4 epochs" in caption.inner_text()
+    assert [one.get_attribute("aria-pressed") for one in (first, second, third)] == ["false", "false", "true"]
+    first.click()
+    page.wait_for_timeout(300)
+    assert (figure.evaluate(count), caption.inner_text()) == (before, words)
+    assert said == []
     page.close()
 
 

@@ -133,7 +133,11 @@ class TestRun:
         assert run.info.end_time == datetime(2013, 4, 2, tzinfo=UTC).timestamp() * 1000
         tags = {name: run.data.tags[f"caviar.{name}"] for name in ("model", "period", "state", "verdict", "reason")}
         assert list(tags.values()) == [MODEL, "2013-04-01", "promoted", "blessed", "approved"]
-        assert "version 3 before, version 4 after" in run.data.tags["mlflow.note.content"]
+        assert "version 3 before, version 4 after the promotion." in run.data.tags["mlflow.note.content"]
+        back = replace(later, state=State.ROLLED_BACK, reason="ann rolled back from version 4 to version 3")
+        run = store.client.get_run(log_period(store.uri, describe(back)))
+        assert "after the promotion, version 3 again after the roll back." in run.data.tags["mlflow.note.content"]
+        assert "version 3 again after the roll back" in describe(back).message
 
     def test_its_figures_are_the_judgements(self, store: SimpleNamespace) -> None:
         run = store.client.get_run(log_period(store.uri, describe(period())))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import html
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -71,6 +73,26 @@ def test_drift_is_drawn_column_by_column(periods: list[Period]) -> None:
     (heat,) = picture.figure.data
     assert [list(row) for row in heat.text] == [["shifted", ""], ["shifted", ""], ["", ""]]
     assert EVIL not in "".join(picture.figure.layout.yaxis.ticktext)
+
+
+def test_the_champion_after_a_roll_back_is_the_one_before_it(periods: list[Period]) -> None:
+    """The page, long after newer periods have met the version that was taken back."""
+
+    def moved(name: str, state: State, before: str | None, after: str, **data: Any) -> Period:
+        return period(name, state, promotion={"from": before, "to": after}, **data)
+
+    first = moved("2013-02-01", State.PROMOTED, None, "1", champion=None)
+    second = moved("2013-03-01", State.PROMOTED, "1", "3")
+    back = replace(moved("2013-04-01", State.ROLLED_BACK, "3", "4"), updated=datetime(2013, 6, 7, tzinfo=UTC))
+    met = period("2013-06-01", State.REJECTED, champion={"version": "4"})
+    failed = period("2013-06-05", State.ROLLED_BACK, champion={"version": "4"})  # it did not answer
+    by_hand = period("2013-07-01", State.REJECTED, champion={"version": "4"})
+    assert "champion version 3" in words(year("flight delays", [first, second, back, met]))
+    assert "promotions 3" in words(year("flight delays", [first, second, back, met, failed]))
+    assert "champion version 3" in words(year("flight delays", [first, second, back, met, failed]))
+    twice = replace(second, state=State.ROLLED_BACK, updated=datetime(2013, 6, 8, tzinfo=UTC))
+    assert "champion version 1" in words(year("flight delays", [first, twice, back, met]))
+    assert "champion version 4" in words(year("flight delays", [first, twice, back, met, by_hand]))
 
 
 def test_a_model_with_one_period_that_was_held_has_a_page(periods: list[Period]) -> None:

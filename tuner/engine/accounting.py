@@ -14,6 +14,7 @@ from tuner.engine.evidence import loss_after
 from tuner.engine.examined import take
 from tuner.engine.history import REPORT
 from tuner.engine.journal import Journal
+from tuner.engine.luck import luck_of
 from tuner.engine.result import figures, leaderboard
 from tuner.trial import Stage, Trial
 
@@ -67,10 +68,12 @@ def write_report(sweep: Storage, spec: Spec, history: History, draw: Draw) -> No
 
 
 def _figures(sweep: Storage, history: History, counts: Mapping[str, list[int]]) -> Mapping[str, Any]:
-    """Those of the result where the sweep has one: the importance of hyperparameters takes a second to find."""
+    """Those of the result where the sweep has one: the importance of hyperparameters takes a second to find.
+
+    A result of an earlier version lacks `luck`.
+    """
     if history.concluded:
-        found: Mapping[str, Any] = json.loads(sweep.read("result.json"))
-        return found
+        return {"luck": luck_of(history.ledger), **json.loads(sweep.read("result.json"))}
     return figures(history.ledger, counts)
 
 

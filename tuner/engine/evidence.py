@@ -48,7 +48,8 @@ def evidence(ledger: Ledger) -> dict[str, Any] | None:
         "axes": axes,
         "grid": grid,
     }
-    return {**known, "words": list(filter(None, [_told(known), _beside_a_grid(known)]))}
+    measured = "loss" if ledger.terms.metric == "val_loss" else "accuracy"
+    return {**known, "words": list(filter(None, [_told(known, measured), _beside_a_grid(known)]))}
 
 
 def _searched(ledger: Ledger) -> list[Trial]:
@@ -111,7 +112,7 @@ def _size(space: Space, points: int) -> int | None:
     return GridSampler(space, 0, 1, points).size()
 
 
-def _told(known: Mapping[str, Any]) -> str:
+def _told(known: Mapping[str, Any], measured: str) -> str:
     after = f"after {known['epochs']} epoch{'s' * (known['epochs'] != 1)}"
     if known["explained"] is None:
         return f"not to be told from {known['trials']} trials {after}: it takes {FEWEST} that differ"
@@ -120,8 +121,8 @@ def _told(known: Mapping[str, Any]) -> str:
         return f"not to be told from {known['trials']} trials {after}: a forest foretells {share}; so may chance"
     rows = [row for row in known["axes"] if row["mattered"]]
     named = ", ".join(f"{row['name']} {row['share']:.0%}" for row in rows[:NAMED])
-    effect = f"{named} of the effect on the loss" if named else "no hyperparameter alone has an effect on the loss"
-    return f"{effect} {after}; from the values that were tried a forest foretells {share}"
+    effect = f"{named} of the effect" if named else "no hyperparameter alone has an effect"
+    return f"{effect} on the {measured} {after}; from the values that were tried a forest foretells {share}"
 
 
 def _beside_a_grid(known: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from tuner.engine import stages
 from tuner.engine.evidence import evidence
 from tuner.engine.ledger import Ledger
+from tuner.engine.luck import luck_of
 from tuner.engine.verdict import comparison, spent, verdict, worth
 from tuner.trial import Stage, State, Trial
 
@@ -20,7 +21,8 @@ def figures(ledger: Ledger, class_counts: Mapping[str, list[int]]) -> dict[str, 
     """The sweep in numbers. `class_counts` gives the rows of each class in train, validation and holdout.
 
     `best` is None when no trial has a finite loss; `softmax_regression` is the best baseline trial. `holdout`
-    compares both, refitted on training and validation rows, with the class frequencies alone. `reason` says why
+    compares both, refitted on training and validation rows, with the class frequencies alone. `luck` is what fresh
+    seeds say of the winner's score in the search, None without any. `reason` says why
     there is no model, `failures` what made trials fail: the commonest first. `importance`: see `evidence`. `compared`
     has the best trial of each value of the hyperparameter that was to be compared, on fresh seeds and the holdout.
     """
@@ -33,6 +35,7 @@ def figures(ledger: Ledger, class_counts: Mapping[str, list[int]]) -> dict[str, 
         "halted": ledger.halted or None,
         "best": _described(ledger, winner) if winner else None,
         "confirmed": stages.confirmed(ledger, winner) if winner else None,
+        "luck": luck_of(ledger),
         "softmax_regression": _described(ledger, baseline) if baseline else None,
         "holdout": {
             "winner": _holdout(ledger, winner),

@@ -134,13 +134,16 @@ def is_softmax_regression(trial: Trial) -> bool:
     return not trial.params.get("hidden_layers")
 
 
-def confirmed(ledger: Ledger, trial: Trial) -> dict[str, float | int] | None:
-    """Mean and standard deviation over fresh seeds of the trial's validation loss, and of its holdout figures."""
+def confirmed(ledger: Ledger, trial: Trial) -> dict[str, float | int | None] | None:
+    """Mean and standard deviation over fresh seeds of the trial's validation and holdout figures.
+
+    One seed alone has no deviation: that is None.
+    """
     found = repeats_of(ledger, trial)
     if not found:
         return None
     rows = [ledger.best_row(repeat.id) for repeat in found]
-    figures: dict[str, float | int] = {"seeds": len(found), "diverged_seeds": _diverged(ledger, trial)}
+    figures: dict[str, float | int | None] = {"seeds": len(found), "diverged_seeds": _diverged(ledger, trial)}
     measured = {
         "val_loss": [row.val_loss for row in rows],
         "val_accuracy": [row.val_accuracy for row in rows],
@@ -150,7 +153,7 @@ def confirmed(ledger: Ledger, trial: Trial) -> dict[str, float | int] | None:
     for name, values in measured.items():
         if values:
             figures[f"{name}_mean"] = fmean(values)
-            figures[f"{name}_std"] = stdev(values) if len(values) > 1 else 0.0
+            figures[f"{name}_std"] = stdev(values) if len(values) > 1 else None
     return figures
 
 

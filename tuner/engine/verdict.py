@@ -22,7 +22,8 @@ def summary(sweep: str, result: Mapping[str, Any]) -> str:
         return f"**No winner:** {result['reason']}.\n\n{trained}"
     lines = [f"**Winner: {best['trial']}**, {TITLES[metric]} {shown(metric, best[metric])}"]
     if again:
-        lines[0] += f"; on {again['seeds']} fresh seeds {confirmed(metric, again)}"
+        lines[0] += f"; on {_seeds(again)} {confirmed(metric, again)}"
+        lines += ["", result["luck"]]
     lines += ["", result["verdict"], "", trained]
     lines += ["", f"| | {TITLES[metric]} | on fresh seeds | holdout loss | holdout accuracy |", "|---|---|---|---|---|"]
     lines += [f"| {' | '.join(row.values())} |" for row in comparison(result)]
@@ -63,21 +64,21 @@ def worth(name: str, values: Sequence[Mapping[str, Any]]) -> list[str]:
     for one in values:
         line = f"{name} {str(one['value']).lower()} ({one['trial']}): validation loss {one['val_loss']:.4f}"
         if "holdout_loss_mean" in one:
-            again = f"{one['val_loss_mean']:.4f} ± {one['val_loss_std']:.4f}"
-            line += f"; on {one['seeds']} fresh seeds {again}"
-            line += f", on the holdout {one['holdout_loss_mean']:.4f} ± {one['holdout_loss_std']:.4f}"
+            again, holdout = (confirmed(figure, one) for figure in ("val_loss", "holdout_loss"))
+            line += f"; on {_seeds(one)} {again}, on the holdout {holdout}"
         lines.append(line)
     return lines
 
 
 def shown(metric: str, value: float) -> str:
     """A metric's value as people write it."""
-    return f"{value:.4f}" if metric == "val_loss" else f"{value:.1%}"
+    return f"{value:.4f}" if metric.endswith("_loss") else f"{value:.1%}"
 
 
 def confirmed(metric: str, again: Mapping[str, Any]) -> str:
-    """Mean and standard deviation over fresh seeds."""
-    return f"{shown(metric, again[f'{metric}_mean'])} ± {shown(metric, again[f'{metric}_std'])}"
+    """Mean and standard deviation over fresh seeds; one alone has none."""
+    mean, spread = shown(metric, again[f"{metric}_mean"]), again[f"{metric}_std"]
+    return mean if spread is None else f"{mean} ± {shown(metric, spread)}"
 
 
 def verdict(ledger: Ledger, found: Mapping[str, Any]) -> str:
@@ -103,14 +104,19 @@ def _mattered(result: Mapping[str, Any]) -> list[str]:
     return list((result.get("importance") or {}).get("words", ()))
 
 
-def _refit_warning(measured: Mapping[str, float], again: Mapping[str, float] | None) -> str:
+def _refit_warning(measured: Mapping[str, float], again: Mapping[str, Any] | None) -> str:
     """A refit that is worse than the fresh seeds were, on less data, is not the model that was confirmed."""
     if not again or "holdout_loss_mean" not in again:
         return ""
-    mean, spread = again["holdout_loss_mean"], again["holdout_loss_std"]
+    mean, spread = again["holdout_loss_mean"], again["holdout_loss_std"] or 0.0
     if measured["loss"] <= mean + max(4 * spread, 0.05 * mean):
         return ""
-    return f" Beware: before it was refitted, its loss there was {mean:.4f} ± {spread:.4f} on fresh seeds."
+    before = f"{confirmed('holdout_loss', again)} on {_seeds(again)}"
+    return f" Beware: before it was refitted, its loss there was {before}."
+
+
+def _seeds(again: Mapping[str, Any]) -> str:
+    return f"{again['seeds']} fresh seed{'s' * (again['seeds'] != 1)}"
 
 
 def _gap(metric: str, winner: Mapping[str, float], other: Mapping[str, float], name: str) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from tuner.retune.findings import columns, losses, shifted
+from tuner.retune.findings import columns, losses, promoted, shifted
 from tuner.retune.judgement import Figures
 from tuner.retune.sections import number
-from tuner.retune.states import Period, State
+from tuner.retune.states import Period
 from tuner.review.parts import Picture
 from tuner.review.style import BLUE, GREEN, GREY, VERMILION, dressed, label
 
@@ -22,7 +22,6 @@ LOOKS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "challenger": (GREEN, "diamond", "dot"),
     }
 )
-PROMOTED = frozenset({State.PROMOTED, State.ROLLED_BACK})
 
 
 def contenders(period: Period) -> list[Picture]:
@@ -93,14 +92,14 @@ def _over_periods(known: Sequence[Period]) -> Picture:
         means, line = [one["mean"] for one in found], {"color": colour, "dash": dash}
         trace = Scatter(x=places, y=means, error_y=reach, mode="lines+markers", marker=marks, line=line, name=name)
         figure.add_trace(trace)
-    done = [one.period for one in known if one.state in PROMOTED]
+    done = [one.period for one in known if promoted(one)]
     for place in done:
         figure.add_vline(x=place, line={"color": GREY, "width": 1, "dash": "dash"})
     order = [one.period for one in known]
     figure.update_xaxes(type="category", categoryorder="array", categoryarray=order, title="period")
     figure.update_yaxes(title="loss in nats (less is better)")
-    promoted = f"a model was promoted in {', '.join(done)} (dashed)" if done else "none promoted a model"
-    text = f"Losses on the holdout of each period, {order[0]} to {order[-1]}; {promoted}."
+    told = f"a model was promoted in {', '.join(done)} (dashed)" if done else "none promoted a model"
+    text = f"Losses on the holdout of each period, {order[0]} to {order[-1]}; {told}."
     text += " Holdouts differ: compare the lines within a period."
     head, rows = ("period", *LOOKS), [_row(one) for one in known]
     return Picture("Losses over the periods", text, dressed(figure, 420), head, rows)

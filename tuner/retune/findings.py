@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuner.retune.judgement import CONTENDERS, Figures
-from tuner.retune.states import Period
+from tuner.retune.states import Period, State
 
 
 def part(period: Period, name: str) -> Mapping[str, Any]:
@@ -45,6 +45,11 @@ def columns(period: Period) -> Sequence[Mapping[str, Any]]:
 def shifted(period: Period) -> list[str]:
     """Names of the columns that have shifted."""
     return [column["name"] for column in columns(period) if column["shifted"]]
+
+
+def promoted(period: Period) -> bool:
+    """Whether a model was promoted in it, also where that was taken back; not where the model did not answer."""
+    return period.state is State.PROMOTED or bool(part(period, "promotion"))
 
 
 def versions(period: Period) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tuner.retune.findings import columns, gains, losses, part, verdict, versions
 from tuner.retune.judgement import Figures
-from tuner.retune.states import Period
+from tuner.retune.states import Period, State
 from tuner.review.parts import Section
 
 GAINS = {
@@ -32,7 +32,9 @@ def _decided(period: Period) -> Section:
         why.append(f"Trouble: {sentence(trouble)}")
     moved = part(period, "promotion")
     if moved:
-        why.append(f"Champion: version {moved['from'] or 'none'} before, version {moved['to']} after the promotion.")
+        again = f", version {moved['from']} again after the roll back" if period.state is State.ROLLED_BACK else ""
+        before = f"Champion: version {moved['from'] or 'none'} before"
+        why.append(f"{before}, version {moved['to']} after the promotion{again}.")
     state = period.state.replace("_", " ")
     judged = verdict(period).replace("_", " ")
     return Section(state if judged == state else f"{state} (verdict: {judged})", why)

@@ -88,7 +88,7 @@ def drifted(periods: Sequence[Period]) -> Section | None:
     figure.update_yaxes(autorange="reversed", showgrid=False, **ticks)
     moved = Counter(chain.from_iterable(map(shifted, known)))
     most = ", ".join(f"{name} ({count})" for name, count in moved.most_common(5))
-    text = "The darker, the further a column's fresh rows are from the champion's, from 0 (alike) to 1. "
+    text = "The stronger the colour, the further a column's fresh rows are from the champion's, from 0 (alike) to 1. "
     text += f"Shifted most often: {most}." if moved else "No column has shifted in any period."
     text += f" The {COLUMNS} that moved most are drawn." if len(names) > COLUMNS else ""
     picture = Picture("Drift by column", text, dressed(figure, 130 + 26 * len(shown), legend=False, top=10),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from tuner.retune.figures import LOOKS, PROMOTED, over_periods
-from tuner.retune.findings import columns, gains, losses, part, shifted, verdict
+from tuner.retune.figures import LOOKS, over_periods
+from tuner.retune.findings import columns, gains, losses, part, promoted, shifted, verdict
 from tuner.retune.history import shortened
 from tuner.retune.sections import number
 from tuner.retune.states import Period, State, words
@@ -32,7 +32,7 @@ def _lead(periods: Sequence[Period]) -> list[str]:
 
 def _facts(periods: Sequence[Period]) -> list[tuple[str, str]]:
     measured = [one for one in periods if losses(one)]
-    facts = [("periods", str(len(periods))), ("promotions", str(sum(one.state in PROMOTED for one in periods)))]
+    facts = [("periods", str(len(periods))), ("promotions", str(sum(map(promoted, periods))))]
     if version := _champion(periods):
         facts.append(("champion", f"version {version}"))
     if measured:
@@ -45,14 +45,19 @@ def _facts(periods: Sequence[Period]) -> list[tuple[str, str]]:
 
 
 def _champion(periods: Sequence[Period]) -> str:
-    """The champion's version after the newest period that says so."""
+    """The version that is champion now, as far as the periods tell: promoted last, or met by a later period.
+
+    A roll back comes when newer periods have met the version that it takes back. Only a period that begins after it
+    can have met that version as one which a person has made champion again.
+    """
+    moved = [one for one in periods if one.state is State.ROLLED_BACK and part(one, "promotion")]
+    undone = {part(one, "promotion")["to"]: one for one in moved}
     for one in reversed(periods):
-        moved = part(one, "promotion")
-        if moved and one.state is not State.ROLLED_BACK:
-            return str(moved["to"])
-        known = moved.get("from") or part(one, "champion").get("version")
-        if known:
-            return str(known)
+        found = part(one, "promotion").get("to") or part(one, "champion").get("version")
+        while found in undone and one.at <= undone[found].updated:
+            found = part(undone[found], "promotion")["from"]
+        if found:
+            return str(found)
     return ""
 
 

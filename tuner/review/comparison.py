@@ -15,17 +15,27 @@ from tuner.trial import Value
 
 QUARTERS = 4
 MOST = 20  # trials that are called the best
-Compared = tuple[str, Sequence[str], Sequence[Sequence[str]]]
+HEAD = ("after", "value", "trials", "median", "best", "diverged")
+Groups = Sequence[tuple[str, list[float]]]
 
 
-def compared(axis: Axis, trials: Sequence[Told], views: Sequence[int], measure: Measure) -> Compared:
-    """A sentence, and a table's head and rows, of `trials` that have the axis, at the rungs of `views` (epochs).
+def sentence(axis: Axis, trials: Sequence[Told], epochs: int, measure: Measure) -> str:
+    """The comparison after `epochs` epochs of the `trials` that have the axis, in a sentence."""
+    if scales.values(axis):
+        return _medians(axis, trials, epochs, measure)
+    return _best(axis, trials, epochs, measure)
+
+
+def rows(axis: Axis, trials: Sequence[Told], views: Sequence[int], measure: Measure) -> list[list[str]]:
+    """The rows under HEAD: each value, or each quarter of the axis, at each rung of `views` (epochs).
 
     A trial that diverged counts as the worst.
     """
-    if scales.values(axis):
-        return (_medians(axis, trials, views[0], measure), *_by_value(axis, trials, views, measure))
-    return (_best(axis, trials, views[0], measure), *_by_quarter(axis, trials, views[0], measure))
+    found = []
+    for epochs in views:
+        groups = _by_value(axis, trials, epochs) if scales.values(axis) else _by_quarter(axis, trials, epochs)
+        found += [[after(epochs), name, *_cells(scores, measure)] for name, scores in groups]
+    return found
 
 
 def scores_with(axis: Axis, value: Value, trials: Sequence[Told], epochs: int) -> list[float]:
@@ -51,6 +61,8 @@ def after(epochs: int) -> str:
 def _medians(axis: Axis, trials: Sequence[Told], epochs: int, measure: Measure) -> str:
     found = {value: scores_with(axis, value, trials, epochs) for value in scales.values(axis)}
     known = sorted((median(scores), number(value), len(scores)) for value, scores in found.items() if scores)
+    if not known:
+        return f"No trial has come to epoch {epochs}."
     parts = [f"{measure.text(middle)} with {value} ({counted(count, 'trial')})" for middle, value, count in known]
     lead = f"Medians after {after(epochs)}, the best first: " if len(known) > 1 else f"After {after(epochs)}: "
     return f"{lead}{listed(parts)}.{_lost(trials, epochs)}"
@@ -79,32 +91,19 @@ def _lost(trials: Sequence[Told], epochs: int) -> str:
     return f" {counted(lost, 'trial')} diverged." if lost else ""
 
 
-def _by_value(
-    axis: Axis, trials: Sequence[Told], views: Sequence[int], measure: Measure
-) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-    """Each value at each rung."""
-    head = ["value"]
-    for epochs in views:
-        head += [f"trials after {after(epochs)}", "median", "best", "diverged"]
-    rows = [
-        [number(value), *(c for epochs in views for c in _cells(scores_with(axis, value, trials, epochs), measure))]
-        for value in scales.values(axis)
-    ]
-    return head, rows
+def _by_value(axis: Axis, trials: Sequence[Told], epochs: int) -> Groups:
+    return [(number(value), scores_with(axis, value, trials, epochs)) for value in scales.values(axis)]
 
 
-def _by_quarter(
-    axis: Axis, trials: Sequence[Told], epochs: int, measure: Measure
-) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-    """Each quarter of the axis."""
+def _by_quarter(axis: Axis, trials: Sequence[Told], epochs: int) -> Groups:
+    """The scores in each quarter of the axis."""
     found: list[list[float]] = [[] for _ in range(QUARTERS)]
     for told in trials:
         if epochs in told.after:
             quarter = int(scales.place(axis, told.trial.params[axis.name]) * QUARTERS)
             found[min(quarter, QUARTERS - 1)].append(told.after[epochs])
     ends = [number(axis.domain.from_unit(end / QUARTERS)) for end in range(QUARTERS + 1)]
-    rows = [[f"{ends[place]} to {ends[place + 1]}", *_cells(scores, measure)] for place, scores in enumerate(found)]
-    return ("range", f"trials after {after(epochs)}", "median", "best", "diverged"), rows
+    return [(f"{ends[place]} to {ends[place + 1]}", scores) for place, scores in enumerate(found)]
 
 
 def _cells(scores: Sequence[float], measure: Measure) -> list[str]:

@@ -112,7 +112,7 @@ def _winner(figures: Mapping[str, Any]) -> str:
         line += f"; on {_count(again['seeds'], 'fresh seed')} {figures['comparison'][0]['on fresh seeds']}"
         line += f", diverged on {again['diverged_seeds']} more" if again["diverged_seeds"] else ""
     params = ", ".join(f"{name} {text(value)}" for name, value in best["params"].items())
-    return f"{line}\n{params}"
+    return "\n".join(filter(None, (line, figures.get("luck"), params)))
 
 
 def _count(number: int, noun: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import quantiles
+from statistics import fmean, quantiles, stdev
 from typing import Any
 
 from tuner.engine.account import Account
@@ -37,6 +37,21 @@ class Measure:
     def difference(self, scores: float) -> str:
         """The size of a difference of two scores."""
         return f"{abs(scores):.4f} nats" if self.name == "val_loss" else f"{abs(scores) * 100:.1f} points"
+
+    def spread(self, scores: Sequence[float]) -> str:
+        """The mean of one or more scores and their standard deviation, which one alone has not."""
+        mean = self.text(fmean(scores))
+        return f"{mean} ± {self.deviation(scores)}" if len(scores) > 1 else mean
+
+    def deviation(self, scores: Sequence[float]) -> str:
+        """The standard deviation of scores; nothing for one alone."""
+        found = stdev(scores) if len(scores) > 1 else None
+        return "" if found is None else f"{found:.4f}" if self.name == "val_loss" else f"{found:.1%}"
+
+    @property
+    def ticks(self) -> str:
+        """How Plotly writes the numbers at an axis: as many digits as these need, also when it is zoomed."""
+        return "" if self.name == "val_loss" else ".2~%"
 
     @property
     def axis(self) -> str:
@@ -71,7 +86,7 @@ class Span:
         """The axis as Plotly wants it: on a logarithmic one, round numbers are written."""
         common = {"title": {"text": self.measure.axis}, "type": "log" if self.logarithmic else "linear"}
         if not self.logarithmic:
-            return {**common, "tickformat": "" if self.measure.name == "val_loss" else ".0%"}
+            return {**common, "tickformat": self.measure.ticks}
         marks = decades(min(self.best, self.worst), max(self.best, self.worst))
         return {**common, "tickvals": marks, "ticktext": [f"{mark:g}" for mark in marks]}
 

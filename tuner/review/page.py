@@ -41,8 +41,9 @@ def page(
 
 
 def _drawing(picture: Picture) -> str:
-    """The figure as JSON that stands in a script element."""
+    """The figure and its views as JSON that stands in a script element."""
     drawn: dict[str, Any] = json.loads(picture.figure.to_json())
+    drawn["views"] = [{"shown": view.shown, "layout": view.layout} for view in picture.views]
     return json.dumps(drawn, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """One of the looks of a picture, which the button `name` chooses, and what it shows in words.
+
+    `shown` says of each of the figure's traces whether it is seen, `layout` what else changes, in Plotly's terms.
+    """
+
+    name: str
+    text: str
+    shown: Sequence[bool]
+    layout: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A figure, its title, and what it shows in words and as a table: who cannot see it misses nothing.
 
-    A `small` one leaves room for others beside it.
+    A `small` one leaves room for others beside it. Where there are `views`, the figure looks like the first of them,
+    each has words of its own before those for all, and `chosen` leads to their buttons.
     """
 
     title: str
@@ -23,6 +37,8 @@ class Picture:
     head: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
     small: bool = False
+    views: Sequence[View] = ()
+    chosen: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,14 +63,13 @@ def _lead(account: Account) -> Iterator[str]:
 
 def _facts(account: Account) -> list[tuple[str, str]]:
     figures, measure = account.figures, measure_of(account)
-    best, again, holdout = figures.get("best"), figures.get("confirmed"), figures["holdout"]["winner"]
+    best, holdout = figures.get("best"), figures["holdout"]["winner"]
+    seeds = account.confirmations.get(best["trial"]) if best else None
     facts = [("status", account.status)]
     if best:
         facts.append((f"{measure.title}, in the search", measure.text(_score(best, account))))
-    if again:
-        low = again[f"{account.metric}_mean"], again[f"{account.metric}_std"]
-        shown = "{:.4f} ± {:.4f}" if account.metric == "val_loss" else "{:.1%} ± {:.1%}"
-        facts.append((f"on {counted(again['seeds'], 'fresh seed')}", shown.format(*low)))
+    if seeds:
+        facts.append((f"on {counted(len(seeds), 'fresh seed')}", measure.spread(seeds)))
     if holdout:
         facts += [("holdout loss", f"{holdout['loss']:.4f}"), ("holdout accuracy", f"{holdout['accuracy']:.1%}")]
     return [*facts, ("trials", f"{figures['trials']:,}"), ("time", duration(account.seconds))]

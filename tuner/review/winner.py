@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
@@ -45,27 +45,14 @@ def _told(account: Account, best: Mapping[str, Any], measure: Measure) -> Iterat
     yield f"{best['trial']}, {right}, after epoch {best['epoch']}."
     seeds = account.confirmations.get(best["trial"], ())
     if seeds:
-        yield _sure(account, best, seeds, measure)
+        again = f"On {counted(len(seeds), 'fresh seed')} the same configuration comes to {measure.spread(seeds)}."
+        yield f"{again} {account.figures['luck']}"
+        if diverged := (account.figures.get("confirmed") or {}).get("diverged_seeds"):
+            yield f"It diverged on {counted(diverged, 'more seed')}."
     elif account.status == "finished":
         yield "It was not trained again on fresh seeds (objective.confirm): it has the luck of the best of many."
     if account.figures["holdout"]["winner"]:
         yield account.figures["verdict"]
-
-
-def _sure(account: Account, best: Mapping[str, Any], seeds: Sequence[float], measure: Measure) -> str:
-    """The search score beside that of fresh seeds: the best of many scores owes some of it to luck."""
-    mean, searched = fmean(seeds), next(one.score for one in account.trials if one.trial.id == best["trial"])
-    spread = stdev(seeds) if len(seeds) > 1 else 0.0
-    size, amount = abs(measure.value(spread)), measure.difference(mean - searched)
-    shown = f"{size:.4f}" if measure.name == "val_loss" else f"{size:.1%}"
-    told = f"On {counted(len(seeds), 'fresh seed')} the same configuration comes to {measure.text(mean)} ± {shown}"
-    if mean > searched:
-        told += f": {amount} worse than its search score. So much of that score was luck."
-    else:
-        told += f": {amount} better than its search score: that was no luck."
-    again = account.figures.get("confirmed") or {}
-    diverged = again.get("diverged_seeds", 0)
-    return told + (f" It diverged on {counted(diverged, 'more seed')}." if diverged else "")
 
 
 def _confirmations(account: Account, measure: Measure) -> Picture | None:
@@ -76,16 +63,13 @@ def _confirmations(account: Account, measure: Measure) -> Picture | None:
     names, rows = list(account.confirmations), []
     for name in names:
         seeds = account.confirmations[name]
-        spread = stdev(seeds) if len(seeds) > 1 else 0.0
         mean = fmean(seeds)
         shrinks = ("+" if mean > scores[name] else "-") + measure.difference(mean - scores[name])
         told = ", ".join(measure.text(seed) for seed in seeds)
-        deviation = f"{spread:.4f}" if measure.name == "val_loss" else f"{spread:.1%}"
-        rows.append((name, measure.text(scores[name]), measure.text(mean), deviation, told, shrinks))
+        rows.append((name, measure.text(scores[name]), measure.text(mean), measure.deviation(seeds), told, shrinks))
     lead = f"{counted(len(names), 'configuration')} of the search on fresh seeds, the best mean first: {names[0]}"
-    text = (
-        f"{lead} with {rows[0][2]} ± {rows[0][3]}, after {rows[0][1]} in the search. Bars are one standard deviation."
-    )
+    text = f"{lead} with {measure.spread(account.confirmations[names[0]])}, after {rows[0][1]} in the search."
+    text += " Bars are one standard deviation." if any(row[3] for row in rows) else ""
     head = ("trial", "search", "mean", "deviation", "on each seed", "worse by")
     return Picture("Search score and fresh seeds", text, _seeds(account, scores, measure), head, rows)
 
@@ -95,7 +79,8 @@ def _seeds(account: Account, scores: Mapping[str, float], measure: Measure) -> F
 
     names, found = list(account.confirmations), account.confirmations
     means = [measure.value(fmean(found[name])) for name in names]
-    spreads = [stdev(found[name]) if len(found[name]) > 1 else 0.0 for name in names]
+    # Plotly draws a bar without a length as its caps alone: they are narrower than the mark, which hides them
+    spreads = [short(stdev(found[name])) if len(found[name]) > 1 else None for name in names]
     each = [(name, measure.value(seed)) for name in names for seed in found[name]]
     hover = f"%{{y}}: %{{x:{measure.digits}}}<extra>%{{fullData.name}}</extra>"
     figure = Figure()
@@ -103,7 +88,7 @@ def _seeds(account: Account, scores: Mapping[str, float], measure: Measure) -> F
         Scatter(
             x=[short(mean) for mean in means], y=names, mode="markers", name="mean on fresh seeds", hovertemplate=hover,
             marker={"color": VERMILION, "size": 12, "symbol": "diamond"},
-            error_x={"type": "data", "array": [short(one) for one in spreads], "color": VERMILION, "width": 8},
+            error_x={"type": "data", "array": spreads, "color": VERMILION, "width": 5},
         )
     )  # fmt: skip
     figure.add_trace(
@@ -118,7 +103,7 @@ def _seeds(account: Account, scores: Mapping[str, float], measure: Measure) -> F
             marker={"color": GREY, "size": 12, "symbol": "circle-open", "line": {"width": 2}}, hovertemplate=hover,
         )
     )  # fmt: skip
-    figure.update_xaxes(title=measure.axis, tickformat="" if measure.name == "val_loss" else ".0%")
+    figure.update_xaxes(title=measure.axis, tickformat=measure.ticks)
     figure.update_yaxes(autorange="reversed", type="category")
     return dressed(figure, 130 + 44 * len(names))
 
