@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -26,7 +30,7 @@ SECRETS = {  # RUNBOOK.md, Install
     "caviar-client": {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD"},
     "caviar-ray-token": {"auth_token"},
 }
-NAME = "app.kubernetes.io/name"
+NAME, COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
 
 
 def built(folder: str) -> list[Object]:
@@ -41,8 +45,8 @@ def built(folder: str) -> list[Object]:
     return [one for file in files for one in yaml.safe_load_all(file.read_text())]
 
 
-needs_kubectl = pytest.param("example", marks=pytest.mark.skipif(not shutil.which("kubectl"), reason="needs kubectl"))
-both = pytest.mark.parametrize("folder", ["base", needs_kubectl])
+needs_kubectl = pytest.mark.skipif(not shutil.which("kubectl"), reason="needs kubectl")
+both = pytest.mark.parametrize("folder", ["base", pytest.param("example", marks=needs_kubectl)])
 
 
 def templates(objects: list[Object]) -> Iterator[tuple[str, Object]]:
@@ -112,7 +116,8 @@ def test_a_pod_can_do_no_more_than_it_must(folder: str) -> None:
     """What the namespace's level `restricted` demands, and a root that cannot be written."""
     objects = built(folder)
     found = dict(templates(objects))
-    assert {"head", "cpu", "caviar-mlflow", "caviar-postgres", "caviar-retune", "caviar-admit"} <= set(found)
+    ours = {f"caviar-{name}" for name in ("mlflow", "postgres", "retune", "operator", "admit")}
+    assert {"head", "cpu"} | ours <= set(found)
     for name, template in found.items():
         spec = template["spec"]
         assert spec["securityContext"]["runAsNonRoot"] is True, name
@@ -189,10 +194,94 @@ def test_ticks_come_one_at_a_time_and_are_not_missed_for_ever(folder: str) -> No
     assert spec["suspend"] is (folder == "base")
 
 
+@both
+def test_who_types_in_the_operator_is_who_a_tick_is(folder: str) -> None:
+    """The same database, secrets, policies and label; so what a tick can do, `kubectl exec` can."""
+    found = dict(templates(built(folder)))
+    tick, operator = (pod(found[name]) for name in ("caviar-retune", "caviar-operator"))
+    assert operator == tick
+    assert operator["containers"][0]["env"]
+
+
+def pod(template: Object) -> Object:
+    """What a template says, without what a tick and a pod that sleeps cannot have in common."""
+    spec = deepcopy(template["spec"])
+    for key in ("restartPolicy", "terminationGracePeriodSeconds"):
+        spec.pop(key, None)
+    (container,) = spec["containers"]
+    for key in ("name", "args"):
+        del container[key]
+    del container["resources"]["requests"]
+    return {**spec, NAME: template["metadata"]["labels"][NAME]}
+
+
+@both
+def test_what_is_selected_for_exec_is_one_kind_of_pod(folder: str) -> None:
+    """`kubectl exec deploy/…` takes any pod with the labels, a tick's as well."""
+    objects = built(folder)
+    labels = {name: template["metadata"]["labels"].items() for name, template in templates(objects)}
+    for one in (one for one in objects if one["kind"] in ("Deployment", "StatefulSet")):
+        wanted = one["spec"]["selector"]["matchLabels"].items()
+        assert [name for name, has in labels.items() if wanted <= has] == [one["metadata"]["name"]]
+
+
 def test_the_example_has_a_policy_that_is_taken() -> None:
     policy, spec = load_policy(FOLDER / "example/policy.yaml")
     assert policy.run.address == "http://caviar-head-svc:8265"
     assert spec.data.time
+
+
+# -- the runbook ----------------------------------------------------------------------------------------------------
+
+RUNBOOK = (compose.DEPLOY / "RUNBOOK.md").read_text()
+BLOCKS = re.findall(r"```bash\n(.*?)\n```", RUNBOOK, re.S)
+LINES = [line for block in BLOCKS for line in re.sub(r"(\\|(?<=&&)|(?<=\|))\n\s*", " ", block).splitlines()]
+KUBECTL = [line for line in LINES + re.findall(r"`(kubectl [^`]+)`", RUNBOOK) if "kubectl" in line]
+
+
+@needs_kubectl
+def test_the_runbook_makes_the_secrets_that_the_pods_read(tmp_path: Path) -> None:
+    """Its own lines, and kubectl itself; all that is sent to a cluster is printed instead."""
+    made = [line.partition(" | ")[0] for line in KUBECTL if "create secret" in line]
+    subprocess.run([compose.DEPLOY / "secrets.sh", tmp_path / "secrets"], check=True, capture_output=True, timeout=60)
+    key = ["-newkey", "rsa:2048", "-nodes", "-keyout", "secrets/tls.key", "-out", "secrets/tls.crt", "-subj", "/CN=x"]
+    subprocess.run(["openssl", "req", "-x509", *key], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    found: dict[str, set[str]] = {}
+    for line in made:
+        command = [*shlex.split(line.replace(" --dry-run=client --output=yaml", "")), "--dry-run=client", "-o", "json"]
+        told = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60).stdout
+        secret = json.loads(told)
+        assert secret["metadata"]["namespace"] == "caviar"
+        assert found.setdefault(secret["metadata"]["name"], set(secret["data"])) == set(secret["data"])
+    assert found == {**SECRETS, "caviar-tls": {"tls.crt", "tls.key"}}
+
+
+def test_the_runbook_names_what_is_there() -> None:
+    """Every kubectl line says which namespace, and only objects and labels that the manifests, or KubeRay, make."""
+    objects = built("base")
+    kinds = {"Deployment": "deploy", "CronJob": "cronjob", "StatefulSet": "statefulset", "Job": "job"}
+    there = {f"{kinds[one['kind']]}/{one['metadata']['name']}" for one in objects if one["kind"] in kinds}
+    pods = {f"{one['metadata']['name']}-0" for one in objects if one["kind"] == "StatefulSet"}
+    assert len(KUBECTL) > 20
+    for line in KUBECTL:
+        assert all(part.startswith((" --namespace caviar ", " apply ")) for part in line.split("kubectl")[1:]), line
+        named = re.findall(r"\b(?:deploy|cronjob|statefulset|job)/[\w-]+", line)
+        assert set(named) <= there, line
+        assert set(re.findall(r"\bcaviar-postgres-\d\b", line)) <= pods
+        selected = re.findall(r"--selector '?(\S+)", line)
+        assert set(selected) <= {"ray.io/cluster=caviar", f"{COMPONENT}=tick", NAME}, line
+    tick = only(objects, "CronJob", "caviar-retune")["spec"]["jobTemplate"]
+    assert tick["metadata"]["labels"] == {COMPONENT: "tick"}
+    assert {"deploy/caviar-operator", "cronjob/caviar-retune"} <= {word for line in KUBECTL for word in line.split()}
+
+
+def test_what_the_runbook_types_is_taken() -> None:
+    """On every deployment: behind `kubectl exec … --`, `docker compose exec SERVICE` and `caviar-operator`."""
+    typed = [line.rpartition(" caviar ")[2] for line in LINES if re.search(r"\bexec\b.* caviar retune ", line)]
+    typed += [line.partition("caviar-operator ")[2] for line in LINES if line.startswith("sudo caviar-operator ")]
+    assert len(typed) >= 3
+    for words in typed:
+        assert commands.refusal(shlex.split(words, comments=True)) == ""
 
 
 # -- who reaches whom ----------------------------------------------------------------------------------------------
