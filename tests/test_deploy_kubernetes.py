@@ -2,71 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shlex
 import shutil
-import subprocess
-from collections.abc import Iterator
 from copy import deepcopy
-from pathlib import Path
-from typing import Any
 
 import jsonschema
 import kubernetes_validate
 import pytest
-import yaml
 
 from cluster import nodes
-from tests import commands, compose, kuberay
+from tests import commands, kuberay
+from tests.manifests import FOLDER, NAME, SECRETS, Object, built, only, templates
 from tuner.retune.loading import load_policy
-
-FOLDER = compose.DEPLOY / "kubernetes"
-BASE = yaml.safe_load((FOLDER / "base/kustomization.yaml").read_text())
-Object = dict[str, Any]
-SECRETS = {  # RUNBOOK.md, Install
-    "caviar-database": {"PGPASSWORD"},
-    "caviar-admin": {"MLFLOW_AUTH_ADMIN_PASSWORD"},
-    "caviar-client": {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD"},
-    "caviar-ray-token": {"auth_token"},
-}
-NAME, COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
-
-
-def built(folder: str) -> list[Object]:
-    """What `kubectl apply --kustomize` would send; the base as its files say it, where there is no kubectl."""
-    if shutil.which("kubectl"):
-        command = ["kubectl", "kustomize", str(FOLDER / folder)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        assert done.returncode == 0, done.stderr
-        return list(yaml.safe_load_all(done.stdout))
-    assert folder == "base"
-    files = [FOLDER / "base" / name for name in BASE["resources"]]
-    return [one for file in files for one in yaml.safe_load_all(file.read_text())]
-
 
 needs_kubectl = pytest.mark.skipif(not shutil.which("kubectl"), reason="needs kubectl")
 both = pytest.mark.parametrize("folder", ["base", pytest.param("example", marks=needs_kubectl)])
-
-
-def templates(objects: list[Object]) -> Iterator[tuple[str, Object]]:
-    """Every pod template, under the name of its object or group."""
-    for one in objects:
-        spec = one.get("spec", {})
-        match one["kind"]:
-            case "Deployment" | "StatefulSet" | "Job":
-                yield one["metadata"]["name"], spec["template"]
-            case "CronJob":
-                yield one["metadata"]["name"], spec["jobTemplate"]["spec"]["template"]
-            case "RayCluster":
-                yield "head", spec["headGroupSpec"]["template"]
-                for group in spec["workerGroupSpecs"]:
-                    yield group["groupName"], group["template"]
-
-
-def only(objects: list[Object], kind: str, name: str) -> Object:
-    (found,) = [one for one in objects if (one["kind"], one["metadata"]["name"]) == (kind, name)]
-    return found
 
 
 @both
@@ -229,59 +178,6 @@ def test_the_example_has_a_policy_that_is_taken() -> None:
     policy, spec = load_policy(FOLDER / "example/policy.yaml")
     assert policy.run.address == "http://caviar-head-svc:8265"
     assert spec.data.time
-
-
-# -- the runbook ----------------------------------------------------------------------------------------------------
-
-RUNBOOK = (compose.DEPLOY / "RUNBOOK.md").read_text()
-BLOCKS = re.findall(r"```bash\n(.*?)\n```", RUNBOOK, re.S)
-LINES = [line for block in BLOCKS for line in re.sub(r"(\\|(?<=&&)|(?<=\|))\n\s*", " ", block).splitlines()]
-KUBECTL = [line for line in LINES + re.findall(r"`(kubectl [^`]+)`", RUNBOOK) if "kubectl" in line]
-
-
-@needs_kubectl
-def test_the_runbook_makes_the_secrets_that_the_pods_read(tmp_path: Path) -> None:
-    """Its own lines, and kubectl itself; all that is sent to a cluster is printed instead."""
-    made = [line.partition(" | ")[0] for line in KUBECTL if "create secret" in line]
-    subprocess.run([compose.DEPLOY / "secrets.sh", tmp_path / "secrets"], check=True, capture_output=True, timeout=60)
-    key = ["-newkey", "rsa:2048", "-nodes", "-keyout", "secrets/tls.key", "-out", "secrets/tls.crt", "-subj", "/CN=x"]
-    subprocess.run(["openssl", "req", "-x509", *key], cwd=tmp_path, check=True, capture_output=True, timeout=60)
-    found: dict[str, set[str]] = {}
-    for line in made:
-        command = [*shlex.split(line.replace(" --dry-run=client --output=yaml", "")), "--dry-run=client", "-o", "json"]
-        told = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60).stdout
-        secret = json.loads(told)
-        assert secret["metadata"]["namespace"] == "caviar"
-        assert found.setdefault(secret["metadata"]["name"], set(secret["data"])) == set(secret["data"])
-    assert found == {**SECRETS, "caviar-tls": {"tls.crt", "tls.key"}}
-
-
-def test_the_runbook_names_what_is_there() -> None:
-    """Every kubectl line says which namespace, and only objects and labels that the manifests, or KubeRay, make."""
-    objects = built("base")
-    kinds = {"Deployment": "deploy", "CronJob": "cronjob", "StatefulSet": "statefulset", "Job": "job"}
-    there = {f"{kinds[one['kind']]}/{one['metadata']['name']}" for one in objects if one["kind"] in kinds}
-    pods = {f"{one['metadata']['name']}-0" for one in objects if one["kind"] == "StatefulSet"}
-    assert len(KUBECTL) > 20
-    for line in KUBECTL:
-        assert all(part.startswith((" --namespace caviar ", " apply ")) for part in line.split("kubectl")[1:]), line
-        named = re.findall(r"\b(?:deploy|cronjob|statefulset|job)/[\w-]+", line)
-        assert set(named) <= there, line
-        assert set(re.findall(r"\bcaviar-postgres-\d\b", line)) <= pods
-        selected = re.findall(r"--selector '?(\S+)", line)
-        assert set(selected) <= {"ray.io/cluster=caviar", f"{COMPONENT}=tick", NAME}, line
-    tick = only(objects, "CronJob", "caviar-retune")["spec"]["jobTemplate"]
-    assert tick["metadata"]["labels"] == {COMPONENT: "tick"}
-    assert {"deploy/caviar-operator", "cronjob/caviar-retune"} <= {word for line in KUBECTL for word in line.split()}
-
-
-def test_what_the_runbook_types_is_taken() -> None:
-    """On every deployment: behind `kubectl exec … --`, `docker compose exec SERVICE` and `caviar-operator`."""
-    typed = [line.rpartition(" caviar ")[2] for line in LINES if re.search(r"\bexec\b.* caviar retune ", line)]
-    typed += [line.partition("caviar-operator ")[2] for line in LINES if line.startswith("sudo caviar-operator ")]
-    assert len(typed) >= 3
-    for words in typed:
-        assert commands.refusal(shlex.split(words, comments=True)) == ""
 
 
 # -- who reaches whom ----------------------------------------------------------------------------------------------
