@@ -66,6 +66,11 @@ ip link set dev lo up
 exec env container=caviar {SYSTEMD} --system --unit=default.target --log-target=null --show-status=no
 """
 
+REMOVE = """
+mount -t cgroup2 cgroup2 /mnt
+until find "/mnt/$1" -depth -type d -exec rmdir {} +; do sleep 0.1; done
+"""
+
 
 class Booted:
     """The machine, from when systemd answers until `kill`."""
@@ -108,5 +113,5 @@ class Booted:
         """Ends all at once, and takes its cgroups away."""
         self._outer.kill()
         self._outer.wait()
-        remove = 'mount -t cgroup2 cgroup2 /mnt; until find "/mnt/$1" -depth -type d -exec rmdir {} + 2>/dev/null; do sleep 0.1; done'
-        subprocess.run(["unshare", "--mount", "sh", "-c", remove, "sh", self._cgroup], check=False, timeout=20)
+        command = ["unshare", "--mount", "sh", "-c", REMOVE, "sh", self._cgroup]
+        subprocess.run(command, check=False, timeout=20, stderr=subprocess.DEVNULL)  # busy until the last has ended

@@ -92,7 +92,7 @@ def test_ray_s_sessions_lie_on_the_disk_with_sockets_that_linux_takes(kind: str,
     (folder,) = re.findall(r"RAY_TMPDIR=(\S+)", unit["Environment"])
     assert folder.startswith(f"%S/{unit['StateDirectory']}/")
     session = "session_2026-11-23_22-30-10_123456_4194304"  # the highest pid that Linux gives
-    path = f"{folder.replace('%S', '/var/lib')}/{session}/sockets/plasma_store.12"
+    path = f"{folder.replace('%S', '/var/lib')}/{session}/sockets/dash_MetricsHead"
     assert len(path) <= 107
     sessions = [tmp_path / f"session_2026-11-{day:02}_22-30-10_1_1" for day in range(1, 9)]
     for session_folder in sessions:
@@ -111,7 +111,7 @@ def test_what_ends_is_started_again_however_often(name: str) -> None:
 
 
 def test_the_shell_has_no_complaint() -> None:
-    """Of what an operator types; tests/test_booted.py runs it."""
+    """Of what an operator types; tests/test_deploy_booted.py runs it."""
     command = [Path(sys.executable).parent / "shellcheck", FOLDER / "caviar-operator"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (0, "")
