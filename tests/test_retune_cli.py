@@ -113,9 +113,9 @@ def test_periods_that_a_cluster_has_are_not_begun_anew(
 ) -> None:
     """Who lacks only the database's name is told so; a database that is named is believed."""
     monthly.write(shop, run={"address": "http://head:8265", "storage": "s3://a/b"})
-    commands = ("status", "history", "promote", "decline", "rollback")
-    for command in commands:
-        told = caviar("retune", command, monthly.POLICY, code=2)
+    commands = [["retune", name] for name in ("status", "history", "promote", "decline", "rollback")]
+    for command in (*commands, ["report", "--retune"]):
+        told = caviar(*command, monthly.POLICY, code=2)
         assert told == (
             "no period of shop is known here, but its sweeps run at http://head:8265, and CAVIAR_DATABASE is not set: "
             "set it to the database of whoever ticks this policy, or type this where that happens\n"

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.app import BAD_INPUT, FAILED, REFUSED, Json, answer, app, console, fail
-from tuner.cli.database import is_named
-from tuner.cli.period import due, known, opened, published, say, settled, tell, user
+from tuner.cli.period import due, opened, published, say, seen, settled, tell, user
 from tuner.retune.states import words
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tuner.retune.policy import Policy
     from tuner.retune.states import Period
 
 retune = typer.Typer(help="Tune a model again on fresh data, period after period.", no_args_is_help=True)
@@ -29,10 +27,6 @@ Now = Annotated[
 Because = Annotated[str, typer.Option("--because", help="Why, for the trail.", metavar="TEXT", show_default=False)]
 REPLAY = "; the periods of a model go forward only, so a replay of the past needs an empty CAVIAR_HOME"
 NONE_YET = "{model} has no period yet: caviar retune run {policy}"
-ELSEWHERE = (
-    "no period of {model} is known here, but its sweeps run at {address}, and CAVIAR_DATABASE is not set: set it to "
-    "the database of whoever ticks this policy, or type this where that happens"
-)
 PROMOTED_OR_OPEN = ("promoted", "skipped", "pending_approval")
 
 
@@ -116,7 +110,7 @@ def status(policy: PolicyPath, as_json: Json = False) -> None:
     from cluster import schedule
     from tuner.retune import history
 
-    loaded, found = _seen(policy)
+    loaded, found = seen(policy)
     following = schedule.following(loaded.schedule.cron, loaded.schedule.timezone, datetime.now(UTC))
     newest = history.rows(found[-1:])
     if as_json:
@@ -137,7 +131,7 @@ def show_history(policy: PolicyPath, as_json: Json = False) -> None:
     """Show all periods of the model: verdicts, losses, and why."""
     from tuner.retune import history
 
-    loaded, found = _seen(policy)
+    loaded, found = seen(policy)
     if as_json:
         answer({"periods": history.rows(found)})
     elif found:
@@ -146,21 +140,9 @@ def show_history(policy: PolicyPath, as_json: Json = False) -> None:
         say(console(), NONE_YET.format(model=loaded.model, policy=policy))
 
 
-def _seen(path: Path) -> tuple[Policy, list[Period]]:
-    """The policy and its periods. Fails where none are here, but may well be in a database that is not named.
-
-    A policy whose sweeps run on a cluster is mostly ticked there; who looks from elsewhere must not be told to begin a
-    history of his own beside that one.
-    """
-    loaded, found = known(path)
-    if not found and loaded.run.address and not is_named():
-        fail(ELSEWHERE.format(model=loaded.model, address=loaded.run.address), BAD_INPUT)
-    return loaded, found
-
-
 def _needs_periods(path: Path) -> None:
     """Fails where the model has none."""
-    loaded, found = _seen(path)
+    loaded, found = seen(path)
     if not found:
         fail(NONE_YET.format(model=loaded.model, policy=path), BAD_INPUT)
 
