@@ -35,8 +35,8 @@ def admitted(url: str, admin: Login, jobs: Login) -> bool:
 
 
 def renewed(url: str, former: Login, admin: Login) -> bool:
-    """Has MLflow at `url` know the admin by the password of `admin`; whether it still knew `former`, and does now."""
-    login = {"username": admin.name, "password": admin.password}
+    """Has MLflow at `url` know `former` by the password of `admin` from now on; whether it did so just now."""
+    login = {"username": admin.name, "password": admin.password, "current_password": former.password}
     return _done(f"{url}/{USERS}/update-password", former, login, method="PATCH")
 
 

@@ -17,7 +17,7 @@ GRACE_SECONDS = 10.0  # Docker's own
 
 
 class Deployment:
-    """The services of the files. `folder` is a copy of deploy/, in which .env is, and secrets and volumes come to be."""
+    """The services of the files. `folder` is a copy of deploy/ with .env, in which secrets and volumes come to be."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -76,20 +76,23 @@ class Site:
         """Runs the commands that stand first below the line that begins so; what they print."""
         text = (self.folder / "RUNBOOK.md").read_text()
         commands = text.partition(f"\n{beginning}")[2].partition("```bash\n")[2].partition("\n```")[0]
+        done = self.shell(commands)
+        assert commands
+        assert done.returncode == 0, f"{commands}\n{done.stderr[-6000:]}"
+        return done.stdout
+
+    def shell(self, commands: str) -> subprocess.CompletedProcess[str]:
+        """Runs commands where the deployment is."""
         path = f"{self.engine.programs}:{os.environ['PATH']}"
-        env = {**os.environ, **compose.variables(self.folder), "PATH": path}
-        done = subprocess.run(
+        return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", commands],
             cwd=self.folder,
-            env=env,
+            env={**os.environ, **compose.variables(self.folder), "PATH": path},
             capture_output=True,
             text=True,
             check=False,
             timeout=240,
         )
-        assert commands
-        assert done.returncode == 0, f"{commands}\n{done.stderr[-6000:]}"
-        return done.stdout
 
     @property
     def client(self) -> Host:
@@ -214,21 +217,49 @@ def test_the_admin_gets_a_new_password_and_deleted_runs_go(site: Site, used: Use
     site.follow_the_runbook("**Deleted runs**")
 
 
-def test_restored_from_its_backup_it_is_as_before_and_goes_on(site: Site, used: Used) -> None:
+@pytest.fixture(scope="module")
+def backup(site: Site, used: Used) -> Path:
+    """A backup after all that, the only one."""
+    assert used.periods
     site.follow_the_runbook("## Backup")
-    (backup,) = (site.folder / "backup").iterdir()
-    assert (backup.stat().st_mode & 0o777, sorted(file.name for file in backup.iterdir())) == (
+    (made,) = (site.folder / "backup").iterdir()
+    return made
+
+
+def test_of_backups_the_last_good_one_stays_and_a_broken_one_is_refused(site: Site, backup: Path) -> None:
+    assert (backup.stat().st_mode & 0o777, {one.name for one in backup.iterdir()}) == (
         0o700,
-        ["database.dump", "objects.tar"],
+        {"database.dump", "objects.tar"},
     )
+    site.deployment.stop("postgres")
+    assert site.shell("./backup.sh").returncode != 0
+    assert [one.name for one in backup.parent.iterdir() if one.suffix != ".partial"] == [backup.name]
+    broken = shutil.copytree(backup, backup.with_name("broken"))
+    os.truncate(broken / "database.dump", (broken / "database.dump").stat().st_size // 2)
+    running = dict(site.deployment.running)
+    for what in ("database", "everything"):
+        assert "could not read from input file" in site.shell(f"./restore.sh {what} backup/broken").stderr
+    assert site.deployment.running == running
+
+
+def test_a_damaged_database_is_restored_alone(site: Site, used: Used, backup: Path) -> None:
     since = site.folder / "volumes/objects/objects/caviar/since"
     since.touch()
-    head = site.deployment.running["head"]
+    (site.folder / "volumes/database/18/docker/PG_VERSION").write_text("damaged")
+    going_on = {name: site.deployment.running[name] for name in ("objects", "head", "worker", "proxy")}
     site.follow_the_runbook("**The database alone**")
+    assert backup.exists()
     assert since.exists()
-    assert site.deployment.running["head"] is head, "sweeps go on"
+    assert going_on.items() <= site.deployment.running.items()
     assert (site.retuned(), site.predictions()) == (used.periods, used.predictions)
+    since.unlink()
+
+
+def test_restored_from_its_backup_it_is_as_before_and_goes_on(site: Site, used: Used, backup: Path) -> None:
+    since = site.folder / "volumes/objects/objects/caviar/since"
+    since.touch()
     site.follow_the_runbook("**Everything**")
+    assert backup.exists()
     assert not since.exists()
     assert site.retuned() == used.periods
     assert site.caviar("status", "first") == used.status

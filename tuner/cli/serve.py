@@ -33,7 +33,7 @@ Former = Annotated[
     typer.FileText | None,
     typer.Option(
         "--former-admin-password",
-        help="A file with the admin's password until now (-: standard input): MLFLOW_AUTH_ADMIN_PASSWORD takes its place.",
+        help="A file with the admin's password until now (-: standard input); MLFLOW_AUTH_ADMIN_PASSWORD replaces it.",
         metavar="FILE",
     ),
 ]

@@ -45,7 +45,7 @@ def _facts(periods: Sequence[Period]) -> list[tuple[str, str]]:
 
 
 def _champion(periods: Sequence[Period]) -> str:
-    """The champion's version after the newest period that says so; a later period may have met one since rolled back."""
+    """The champion's version after the newest period that says so, unless that one was rolled back since."""
     promotions = [(one.state, part(one, "promotion")) for one in periods]
     undone = {str(moved["to"]): moved["from"] for state, moved in promotions if moved and state is State.ROLLED_BACK}
     for one in reversed(periods):
