@@ -40,7 +40,7 @@ def load(variables: Mapping[str, str]) -> dict[str, Any]:
 
 def variables(folder: Path) -> dict[str, str]:
     """What the file .env of a copy of deploy/ sets."""
-    lines = [line.partition(" #")[0].strip() for line in (folder / ".env").read_text().splitlines()]
+    lines = (folder / ".env").read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 

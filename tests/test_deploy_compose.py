@@ -87,6 +87,15 @@ FILES = {
 FILES["both"] = {**FILES["s3"], "COMPOSE_FILE": "compose.yaml:compose.s3.yaml:compose.cuda.yaml"}
 
 
+def test_what_the_example_of_variables_has_is_there() -> None:
+    pairs = re.findall(r"^(?:# )?([A-Z][A-Z0-9_]+)=(.*)$", (compose.DEPLOY / "env.example").read_text(), re.M)
+    files = {file for name, value in pairs if name == "COMPOSE_FILE" for file in value.split(":")}
+    texts = [(compose.DEPLOY / file).read_text() for file in files]
+    assert len(files) == 3
+    for name, value in pairs:
+        assert name == "COMPOSE_FILE" or any(f"${{{name}:" in text or f"profiles: [{value}]" in text for text in texts)
+
+
 @pytest.mark.parametrize("kind", FILES)
 def test_the_files_are_what_compose_reads(kind: str) -> None:
     compose_spec.PyCompose.from_yaml(yaml.safe_dump(compose.load(NAMES | FILES[kind]))).to_spec()
