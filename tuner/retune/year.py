@@ -45,12 +45,13 @@ def _facts(periods: Sequence[Period]) -> list[tuple[str, str]]:
 
 
 def _champion(periods: Sequence[Period]) -> str:
-    """The champion's version after the newest period that says so."""
+    """The champion's version after the newest period that says so, unless that one was rolled back since."""
+    promotions = [(one.state, part(one, "promotion")) for one in periods]
+    undone = {str(moved["to"]): moved["from"] for state, moved in promotions if moved and state is State.ROLLED_BACK}
     for one in reversed(periods):
-        moved = part(one, "promotion")
-        if moved and one.state is not State.ROLLED_BACK:
-            return str(moved["to"])
-        known = moved.get("from") or part(one, "champion").get("version")
+        known = part(one, "promotion").get("to") or part(one, "champion").get("version")
+        while str(known) in undone:
+            known = undone[str(known)]
         if known:
             return str(known)
     return ""
