@@ -48,6 +48,16 @@ def keep_logs(home: Path, files: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def keep_last_session(files: str) -> None:
+    """Removes what ended Rays have left in the folder `files`, but for the newest session, whose logs may be wanted."""
+    import psutil  # late, as every command looks for a cluster
+
+    commands = [" ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])]
+    for session in sorted(Path(files).glob("session_[0-9]*"))[:-1]:  # named by when they began
+        if not any(session.name in command for command in commands):
+            shutil.rmtree(session, ignore_errors=True)
+
+
 def _is_made(folder: Path) -> bool:
     """Whether it is this user's, and where and called as `make` has it."""
     try:

@@ -34,6 +34,12 @@ def admitted(url: str, admin: Login, jobs: Login) -> bool:
     )
 
 
+def renewed(url: str, former: Login, admin: Login) -> bool:
+    """Has MLflow at `url` know `former` by the password of `admin` from now on; whether it did so just now."""
+    login = {"username": admin.name, "password": admin.password, "current_password": former.password}
+    return _done(f"{url}/{USERS}/update-password", former, login, method="PATCH")
+
+
 def _done(url: str, admin: Login, body: dict[str, str], method: str = "POST") -> bool:
     """Whether it is so now; an earlier head has made the same user and grants."""
     status, answer = ask(url, admin, body, method)

@@ -21,6 +21,8 @@ ENVIRONMENT = {
     # to keep the dashboard's from being served.
     "RAY_enable_metrics_collection": "0",
     "DASHBOARD_METRIC_PORT": "-1",
+    # What each submission brings is kept unpacked on every node; beyond this, what no job uses is removed. Ray's: 10.
+    "RAY_RUNTIME_ENV_WORKING_DIR_CACHE_SIZE_GB": "1",
     "RAY_START_HOOK": "cluster.start_hook.without_client_server",
 }
 # Without it Ray replaces a loopback address by another one of the machine. Whoever connects needs it, too.

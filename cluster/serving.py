@@ -58,4 +58,6 @@ def _given(env: Mapping[str, str]) -> dict[str, str]:
 
 def _node(cpus: int | None, env: Mapping[str, str]) -> nodes.Node:
     """A node named as the machine is: what asks whether it lives need not know more."""
-    return nodes.Node(socket.gethostname(), env.get("RAY_TMPDIR") or files.make(), cpus)
+    folder = env.get("RAY_TMPDIR") or files.make()
+    files.keep_last_session(folder)
+    return nodes.Node(socket.gethostname(), folder, cpus)

@@ -1,4 +1,4 @@
-"""deploy/compose.yaml as Compose reads it: variables filled in, merges done."""
+"""deploy/compose.yaml and what is laid over it, as Compose reads them: variables filled in, merges done."""
 
 from __future__ import annotations
 
@@ -15,11 +15,33 @@ VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)(?:(:[-?])([^}]*))?\})")
 CASTS: dict[str, Callable[[Any], Any]] = {"replicas": int}  # fields that are no texts, also where a variable gives them
 
 
+class Loader(yaml.SafeLoader):
+    """Knows Compose's tag for what a later file takes away."""
+
+
+class Reset:
+    """Where a later file has this, the earlier ones' value is gone."""
+
+
+Loader.add_constructor("!reset", lambda _loader, _node: Reset())
+
+
 def load(variables: Mapping[str, str]) -> dict[str, Any]:
-    """The file with `variables` in place; KeyError where one is required and not there."""
-    found = _filled(yaml.safe_load((DEPLOY / "compose.yaml").read_text()), variables)
-    assert isinstance(found, dict)
+    """The files that COMPOSE_FILE names, laid one over the other, with `variables` in place.
+
+    KeyError where one is required and not there.
+    """
+    found: dict[str, Any] = {}
+    for name in variables.get("COMPOSE_FILE", "compose.yaml").split(":"):
+        # the loader is a safe one
+        found = _merged(found, _filled(yaml.load((DEPLOY / name).read_text(), Loader), variables))  # noqa: S506
     return found
+
+
+def variables(folder: Path) -> dict[str, str]:
+    """What the file .env of a copy of deploy/ sets."""
+    lines = (folder / ".env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
 def image_environment() -> dict[str, str]:
@@ -27,6 +49,19 @@ def image_environment() -> dict[str, str]:
     stage = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ").rpartition("\nFROM ")[2]
     lines = [line.removeprefix("ENV ") for line in stage.splitlines() if line.startswith("ENV ")]
     return dict(pair.split("=", 1) for line in lines for pair in line.split())
+
+
+def _merged(before: Any, after: Any) -> Any:
+    """Compose's rules for what these files have: mappings are merged key by key, and of texts the later counts."""
+    match before, after:
+        case dict(), dict():
+            both = {**before, **{name: _merged(before.get(name), value) for name, value in after.items()}}
+            return {name: value for name, value in both.items() if not isinstance(value, Reset)}
+        case (None, _) | (str() | bool() | int(), str() | bool() | int() | Reset()):
+            return after
+        case dict(), Reset():
+            return after
+    raise NotImplementedError(f"{after} over {before}")
 
 
 def _filled(value: Any, variables: Mapping[str, str]) -> Any:

@@ -24,7 +24,7 @@ VENV = Path(sys.prefix)
 IMAGE_USER = "10001:10001"
 BARE = ["--clear-groups", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]  # cap_drop and security_opt
 ROOT = "/mnt/root"
-TEMPORARY = ("/tmp", "/var/tmp", "/run")  # noqa: S108  # writable in a container, or made by its engine
+TEMPORARY, MADE = "/tmp", ("/var/tmp", "/run")  # noqa: S108  # the service's own; the image's volume, and the engine's
 # An image's own files are below the mounts; /root, where a Python may be, can be entered.
 MAKE_ROOT = f"""
 mount -t tmpfs tmpfs /mnt
@@ -33,9 +33,10 @@ mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work {RO
 chmod 755 {ROOT}/root
 cat > {ROOT}/etc/hosts
 echo "image:x:$1:$2::/:/bin/sh" >> {ROOT}/etc/passwd
-shift 2
+mount -t tmpfs -o "$3" tmpfs {ROOT}{TEMPORARY}
+shift 3
 for name in proc dev sys; do mount --rbind /$name {ROOT}/$name; done
-for name in {" ".join(TEMPORARY)}; do mount -t tmpfs -o mode=1777 tmpfs {ROOT}$name; done
+for name in {" ".join(MADE)}; do mount -t tmpfs -o mode=1777 tmpfs {ROOT}$name; done
 while [ $# -gt 0 ]; do
     if [ -d "$1" ]; then mkdir -p {ROOT}"$2"; else mkdir -p "$(dirname {ROOT}"$2")"; touch {ROOT}"$2"; fi
     mount --bind "$1" {ROOT}"$2"
@@ -81,7 +82,7 @@ class Container:
         pairs = [str(part) for inside, outside in mounts.items() for part in (outside, inside)]
         own = [str(compose.ROOT), "/src", str(VENV), str(VENV)]
         done = subprocess.run(
-            self.host.command("sh", "-euc", MAKE_ROOT, "sh", str(uid), str(gid), *own, *pairs),
+            self.host.command("sh", "-euc", MAKE_ROOT, "sh", str(uid), str(gid), self._tmp, *own, *pairs),
             input=hosts.encode(),
             capture_output=True,
             check=False,
@@ -92,6 +93,12 @@ class Container:
     @property
     def user(self) -> str:
         return str(self.service.get("user", IMAGE_USER))
+
+    @property
+    def _tmp(self) -> str:
+        """The options of the folder that the service has in memory."""
+        (options,) = [one.partition(":")[2] for one in self.service["tmpfs"] if one.startswith(f"{TEMPORARY}:")]
+        return str(options)
 
     def start(self) -> None:
         """Starts the service's command; what it prints is in `log`."""

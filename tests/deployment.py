@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 
 from tests import compose
@@ -17,23 +17,26 @@ GRACE_SECONDS = 10.0  # Docker's own
 
 
 class Deployment:
-    """The services of the file. `folder` is a copy of deploy/, in which secrets and volumes come into being."""
+    """The services of the files. `folder` is a copy of deploy/ with .env, in which secrets and volumes come to be."""
 
-    def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.file = compose.load(variables)
+        self.file = compose.load(compose.variables(folder))
         self.running: dict[str, Container] = {}
+        self._once: Container | None = None
         self._networks = {name: Network(name, prefix, folder) for name, prefix in PREFIXES.items()}
         self._numbers = {name: number for number, name in enumerate(self.file["services"], 10)}
 
-    def up(self, *names: str, profile: str | None = None) -> None:
-        """Starts services, each as soon as what it depends on is ready, and waits until all are.
+    @property
+    def services(self) -> list[str]:
+        """Those without a profile, and those of the profiles in .env."""
+        profiles = set(compose.variables(self.folder).get("COMPOSE_PROFILES", "").split(","))
+        found = self.file["services"].items()
+        return [name for name, one in found if profiles & set(one.get("profiles", profiles))]
 
-        None named are all: those without a profile, and those of `profile`.
-        """
-        services = self.file["services"]
-        all_of_them = [one for one in services if profile in services[one].get("profiles", [profile])]
-        wanted = self._with_needs(names or all_of_them)
+    def up(self, *names: str) -> None:
+        """Starts services, each as soon as what it depends on is ready, and waits until all are. None named are all."""
+        wanted = self._with_needs(names or self.services)
         ready = {name for name in wanted if name in self.running}
         until = time.monotonic() + SECONDS
         while waiting := wanted - ready:
@@ -45,9 +48,16 @@ class Deployment:
             assert time.monotonic() < until, f"not ready in {SECONDS:.0f} seconds: {late}"
             time.sleep(2)  # a look costs a second of a core
 
-    def stop(self) -> None:
-        """Tells all services to end, and then ends what is left of them."""
-        ending = [self.running.pop(name) for name in list(self.running)]
+    def once(self, name: str) -> Container:
+        """A container of the service beside the one that may run, for a single command. There is one at a time."""
+        self._unplug_once()
+        self._once = self._made(name, f"{name}-once", self._numbers[name] + 100)
+        return self._once
+
+    def stop(self, *names: str) -> None:
+        """Tells services to end, and then ends what is left of them. None named are all."""
+        self._unplug_once()
+        ending = [self.running.pop(name) for name in list(self.running) if name in (names or self.running)]
         for container in ending:
             container.terminate()
         until = time.monotonic() + GRACE_SECONDS
@@ -56,14 +66,13 @@ class Deployment:
             for network in self._of(container.name):
                 self._networks[network].unplug(container.host.name)
 
-    def down(self, *, volumes: bool) -> None:
-        """Ends all services; with `volumes`, what they have stored is gone."""
-        self.stop()
-        if volumes:
-            shutil.rmtree(self.folder / "volumes")
+    def forget(self, volume: str = "") -> None:
+        """What is stored in the volume is gone; none named are all."""
+        shutil.rmtree(self.folder / "volumes" / volume)
 
     def close(self) -> None:
         """Ends everything at once."""
+        self._unplug_once()
         for container in self.running.values():
             container.host.kill()
         for network in self._networks.values():
@@ -83,15 +92,26 @@ class Deployment:
         return f"{PREFIXES[network]}.{self._numbers[name]}"
 
     def _start(self, name: str) -> None:
+        self.running[name] = self._made(name, name, self._numbers[name])
+        self.running[name].start()
+
+    def _made(self, name: str, called: str, number: int) -> Container:
         service = self.file["services"][name]
-        self.running[name] = container = Container(name, service, self.folder / "containers" / name)
+        container = Container(called, {"hostname": called, **service}, self.folder / "containers" / called)
         for network in self._of(name):
-            self._networks[network].plug(container.host, self._numbers[name])
+            self._networks[network].plug(container.host, number)
         container.host.run("ip", "link", "set", "dev", "lo", "up")
         for setting, value in service.get("sysctls", {}).items():
             container.host.run("sysctl", "-w", f"{setting}={value}")
         container.make_root(self._hosts(name), self._mounts(name))
-        container.start()
+        return container
+
+    def _unplug_once(self) -> None:
+        if self._once:
+            self._once.host.kill()
+            for network in self._networks.values():
+                network.unplug(self._once.host.name)
+            self._once = None
 
     def _is_ready(self, container: Container) -> bool:
         """Whether it is healthy, or has ended, and well, where it has no health check."""
@@ -122,7 +142,7 @@ class Deployment:
         """What the service mounts: the path in the container, and the path here."""
         service = self.file["services"][name]
         secrets = {one: self.folder / self.file["secrets"][one]["file"] for one in service.get("secrets", [])}
-        found = {f"/run/secrets/{name}": file for name, file in secrets.items()}
+        found = {f"/run/secrets/{one}": file for one, file in secrets.items()}
         writable = ["/var/lib/caviar", "/var/tmp"] if "build" in service else []  # noqa: S108  # the image's VOLUME
         found |= {path: self.folder / "volumes" / f"{name}-{Path(path).name}" for path in writable}
         for volume in service.get("volumes", []):

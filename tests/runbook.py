@@ -42,17 +42,23 @@ class Engine:
         """What the program must become, or, where all is done, what went wrong."""
         try:
             match words:
+                case ["compose", "config", "--services"]:
+                    return ["printf", r"%s\n", *self._deployment.services], dict(os.environ)
                 case ["compose", "exec", "-T", service, *command]:
                     container = self._deployment.running[service]
                     return container.command(*command), container.env
+                case ["compose", "run", "--rm", "--no-deps", "-T", service, *command]:
+                    container = self._deployment.once(service)
+                    return container.command(*command), container.env
                 case ["compose", "up", "-d", "--wait", *services]:
                     self._deployment.up(*services)
-                case ["compose", "--profile", profile, "up", "-d", "--wait"]:
-                    self._deployment.up(profile=profile)
-                case ["compose", "--profile", _, "down", "--volumes"]:
-                    self._deployment.down(volumes=True)
-                case ["compose", "--profile", _, "down"]:
-                    self._deployment.down(volumes=False)
+                case ["compose", "stop", *services] | ["compose", "rm", "--stop", "--force", *services]:
+                    self._deployment.stop(*services)
+                case ["compose", "down", "--volumes"]:
+                    self._deployment.stop()
+                    self._deployment.forget()
+                case ["volume", "rm", "--force", volume]:
+                    self._deployment.forget(volume.removeprefix("caviar_"))
                 case _:
                     return f"no such command here: docker {' '.join(words)}"
         except Exception:

@@ -79,8 +79,70 @@ def test_the_extras_that_the_image_installs_are_there_and_pinned() -> None:
 # -- compose -------------------------------------------------------------------------------------------------------
 
 
-def test_the_file_is_what_compose_reads() -> None:
-    compose_spec.PyCompose.from_yaml(yaml.safe_dump(compose.load(NAMES))).to_spec()
+FILES = {
+    "as it is": {},
+    "s3": {"COMPOSE_FILE": "compose.yaml:compose.s3.yaml", "CAVIAR_S3_ENDPOINT": "https://s3.example.org"},
+    "cuda": {"COMPOSE_FILE": "compose.yaml:compose.cuda.yaml"},
+}
+FILES["both"] = {**FILES["s3"], "COMPOSE_FILE": "compose.yaml:compose.s3.yaml:compose.cuda.yaml"}
+
+
+def test_what_the_example_of_variables_has_is_there() -> None:
+    pairs = re.findall(r"^(?:# )?([A-Z][A-Z0-9_]+)=(.*)$", (compose.DEPLOY / "env.example").read_text(), re.M)
+    files = {file for name, value in pairs if name == "COMPOSE_FILE" for file in value.split(":")}
+    texts = [(compose.DEPLOY / file).read_text() for file in files]
+    assert len(files) == 3
+    for name, value in pairs:
+        assert name == "COMPOSE_FILE" or any(f"${{{name}:" in text or f"profiles: [{value}]" in text for text in texts)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_the_files_are_what_compose_reads(kind: str) -> None:
+    compose_spec.PyCompose.from_yaml(yaml.safe_dump(compose.load(NAMES | FILES[kind]))).to_spec()
+
+
+def test_an_s3_of_ones_own_is_reached_and_the_small_one_is_not_missed() -> None:
+    variables = NAMES | FILES["s3"] | {"CAVIAR_S3_REGION": "eu-central-1", "CAVIAR_S3_BUCKET": "ours"}
+    found = compose.load(variables)
+    services = {name: one for name, one in found["services"].items() if one.get("profiles") != ["unused"]}
+    assert set(SERVICES) - set(services) == {"objects"}
+    assert not any("objects" in {*one.get("depends_on", ()), *one.get("profiles", ())} for one in services.values())
+    clients = {name: one["environment"] for name, one in services.items() if "AWS_ENDPOINT_URL" in one["environment"]}
+    assert set(clients) == {"mlflow", "head", "worker", "scheduler"}
+    for service in clients.values():
+        assert service["AWS_ENDPOINT_URL"] == "https://s3.example.org"
+        assert service["AWS_DEFAULT_REGION"] == "eu-central-1"
+        assert "s3://ours/" in service.get("CAVIAR_STORAGE", "") + service.get("CAVIAR_ARTIFACTS", "")
+    assert not any(found["networks"][one].get("internal") for name in clients for one in services[name]["networks"])
+    with pytest.raises(KeyError, match="the URL of your S3"):
+        compose.load(variables | {"CAVIAR_S3_ENDPOINT": ""})
+
+
+def test_with_gpus_one_worker_has_the_cuda_build_and_all_of_them() -> None:
+    services = compose.load(NAMES | FILES["cuda"] | {"CAVIAR_WORKERS": "4"})["services"]
+    worker = services.pop("worker")
+    assert worker["deploy"]["replicas"] == 1
+    (device,) = worker["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["count"], device["capabilities"]) == ("nvidia", "all", ["gpu"])
+    assert worker["build"]["args"]["VARIANT"] == "cuda"
+    assert worker["image"].endswith("-cuda"), "or it would take the place of the CPU build"
+    assert worker["environment"] == services["head"]["environment"]
+    assert all(
+        one["image"].endswith("-cpu") and "VARIANT" not in one["build"]["args"]
+        for name, one in services.items()
+        if name in OURS
+    )
+
+
+def test_what_is_written_where_it_is_run_is_no_concern_of_git(tmp_path: Path) -> None:
+    """Secrets, passwords' hashes in dumps, names: by the rules of the repository alone, whatever is ignored here."""
+    assert run("git", "init", "--quiet", tmp_path).returncode == 0
+    shutil.copy(compose.ROOT / ".gitignore", tmp_path)
+    secrets = [f"deploy/{one['file']}" for one in compose.load(NAMES)["secrets"].values()]
+    written = ["deploy/.env", "deploy/backup/2026-11-23T021700Z/database.dump", "deploy/secrets/former", *secrets]
+    there = ["deploy/compose.yaml", "deploy/secrets.sh", "deploy/backup.sh", "deploy/env.example"]
+    done = run("git", "-C", tmp_path, "check-ignore", *written, *there)
+    assert done.stdout.split() == [*written]
 
 
 def test_without_the_published_names_nothing_starts() -> None:

@@ -3,66 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-from collections.abc import Iterator
 from copy import deepcopy
-from typing import Any
 
 import jsonschema
 import kubernetes_validate
 import pytest
-import yaml
 
 from cluster import nodes
-from tests import commands, compose, kuberay
+from tests import commands, kuberay
+from tests.manifests import FOLDER, NAME, SECRETS, Object, built, only, templates
 from tuner.retune.loading import load_policy
 
-FOLDER = compose.DEPLOY / "kubernetes"
-BASE = yaml.safe_load((FOLDER / "base/kustomization.yaml").read_text())
-Object = dict[str, Any]
-SECRETS = {  # RUNBOOK.md, Install
-    "caviar-database": {"PGPASSWORD"},
-    "caviar-admin": {"MLFLOW_AUTH_ADMIN_PASSWORD"},
-    "caviar-client": {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD"},
-    "caviar-ray-token": {"auth_token"},
-}
-NAME = "app.kubernetes.io/name"
-
-
-def built(folder: str) -> list[Object]:
-    """What `kubectl apply --kustomize` would send; the base as its files say it, where there is no kubectl."""
-    if shutil.which("kubectl"):
-        command = ["kubectl", "kustomize", str(FOLDER / folder)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        assert done.returncode == 0, done.stderr
-        return list(yaml.safe_load_all(done.stdout))
-    assert folder == "base"
-    files = [FOLDER / "base" / name for name in BASE["resources"]]
-    return [one for file in files for one in yaml.safe_load_all(file.read_text())]
-
-
-needs_kubectl = pytest.param("example", marks=pytest.mark.skipif(not shutil.which("kubectl"), reason="needs kubectl"))
-both = pytest.mark.parametrize("folder", ["base", needs_kubectl])
-
-
-def templates(objects: list[Object]) -> Iterator[tuple[str, Object]]:
-    """Every pod template, under the name of its object or group."""
-    for one in objects:
-        spec = one.get("spec", {})
-        match one["kind"]:
-            case "Deployment" | "StatefulSet" | "Job":
-                yield one["metadata"]["name"], spec["template"]
-            case "CronJob":
-                yield one["metadata"]["name"], spec["jobTemplate"]["spec"]["template"]
-            case "RayCluster":
-                yield "head", spec["headGroupSpec"]["template"]
-                for group in spec["workerGroupSpecs"]:
-                    yield group["groupName"], group["template"]
-
-
-def only(objects: list[Object], kind: str, name: str) -> Object:
-    (found,) = [one for one in objects if (one["kind"], one["metadata"]["name"]) == (kind, name)]
-    return found
+needs_kubectl = pytest.mark.skipif(not shutil.which("kubectl"), reason="needs kubectl")
+both = pytest.mark.parametrize("folder", ["base", pytest.param("example", marks=needs_kubectl)])
 
 
 @both
@@ -112,7 +65,8 @@ def test_a_pod_can_do_no_more_than_it_must(folder: str) -> None:
     """What the namespace's level `restricted` demands, and a root that cannot be written."""
     objects = built(folder)
     found = dict(templates(objects))
-    assert {"head", "cpu", "caviar-mlflow", "caviar-postgres", "caviar-retune", "caviar-admit"} <= set(found)
+    ours = {f"caviar-{name}" for name in ("mlflow", "postgres", "retune", "operator", "admit")}
+    assert {"head", "cpu"} | ours <= set(found)
     for name, template in found.items():
         spec = template["spec"]
         assert spec["securityContext"]["runAsNonRoot"] is True, name
@@ -187,6 +141,37 @@ def test_ticks_come_one_at_a_time_and_are_not_missed_for_ever(folder: str) -> No
     assert spec["jobTemplate"]["spec"]["backoffLimit"] == 0
     assert 0 < spec["successfulJobsHistoryLimit"] <= spec["failedJobsHistoryLimit"] <= 10
     assert spec["suspend"] is (folder == "base")
+
+
+@both
+def test_who_types_in_the_operator_is_who_a_tick_is(folder: str) -> None:
+    """The same database, secrets, policies and label; so what a tick can do, `kubectl exec` can."""
+    found = dict(templates(built(folder)))
+    tick, operator = (pod(found[name]) for name in ("caviar-retune", "caviar-operator"))
+    assert operator == tick
+    assert operator["containers"][0]["env"]
+
+
+def pod(template: Object) -> Object:
+    """What a template says, without what a tick and a pod that sleeps cannot have in common."""
+    spec = deepcopy(template["spec"])
+    for key in ("restartPolicy", "terminationGracePeriodSeconds"):
+        spec.pop(key, None)
+    (container,) = spec["containers"]
+    for key in ("name", "args"):
+        del container[key]
+    del container["resources"]["requests"]
+    return {**spec, NAME: template["metadata"]["labels"][NAME]}
+
+
+@both
+def test_what_is_selected_for_exec_is_one_kind_of_pod(folder: str) -> None:
+    """`kubectl exec deploy/…` takes any pod with the labels, a tick's as well."""
+    objects = built(folder)
+    labels = {name: template["metadata"]["labels"].items() for name, template in templates(objects)}
+    for one in (one for one in objects if one["kind"] in ("Deployment", "StatefulSet")):
+        wanted = one["spec"]["selector"]["matchLabels"].items()
+        assert [name for name, has in labels.items() if wanted <= has] == [one["metadata"]["name"]]
 
 
 def test_the_example_has_a_policy_that_is_taken() -> None:

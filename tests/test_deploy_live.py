@@ -29,8 +29,7 @@ pytestmark = [
     needs_hosts,
 ]
 
-MLFLOW, RAY = "mlflow.example.org", "ray.example.org"
-NAMES = {"CAVIAR_MLFLOW_NAME": MLFLOW, "CAVIAR_RAY_NAME": RAY, "CAVIAR_WORKER_CPUS": "1"}
+MLFLOW, RAY = "mlflow.example.org", "ray.example.org"  # as in env.example
 POLICY = "/etc/caviar/policies/policy.yaml"
 SPEC = {
     "name": "digits",
@@ -55,7 +54,8 @@ class Site:
     def __init__(self, folder: Path, digits: Path) -> None:
         self.folder = folder / "deploy"
         shutil.copytree(compose.DEPLOY, self.folder)
-        self.deployment = Deployment(self.folder, NAMES)
+        self.set((self.folder / "env.example").read_text(), "CAVIAR_WORKER_CPUS=1")
+        self.deployment = Deployment(self.folder)
         self.engine = Engine(self.deployment)
         self._client: Host | None = None
         shutil.copy(digits, self.folder / "digits.npz")
@@ -67,22 +67,32 @@ class Site:
         if self._client:
             self._client.kill()
 
-    def follow_the_runbook(self, heading: str) -> None:
-        """Runs the commands that stand first under the heading."""
+    def set(self, *lines: str) -> None:
+        """Writes lines at the end of .env."""
+        with (self.folder / ".env").open("a") as file:
+            file.writelines(f"{line}\n" for line in lines)
+
+    def follow_the_runbook(self, beginning: str) -> str:
+        """Runs the commands that stand first below the line that begins so; what they print."""
         text = (self.folder / "RUNBOOK.md").read_text()
-        commands = text.partition(f"\n## {heading}\n")[2].partition("```bash\n")[2].partition("\n```")[0]
-        env = {**os.environ, **NAMES, "PATH": f"{self.engine.programs}:{os.environ['PATH']}"}
-        done = subprocess.run(
+        commands = text.partition(f"\n{beginning}")[2].partition("```bash\n")[2].partition("\n```")[0]
+        done = self.shell(commands)
+        assert commands
+        assert done.returncode == 0, f"{commands}\n{done.stderr[-6000:]}"
+        return done.stdout
+
+    def shell(self, commands: str) -> subprocess.CompletedProcess[str]:
+        """Runs commands where the deployment is."""
+        path = f"{self.engine.programs}:{os.environ['PATH']}"
+        return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", commands],
             cwd=self.folder,
-            env=env,
+            env={**os.environ, **compose.variables(self.folder), "PATH": path},
             capture_output=True,
             text=True,
             check=False,
             timeout=240,
         )
-        assert commands
-        assert done.returncode == 0, f"{commands}\n{done.stderr[-6000:]}"
 
     @property
     def client(self) -> Host:
@@ -133,7 +143,7 @@ class Site:
         return "\n".join(f"-- {one.name}\n{one.said()}" for one in self.deployment.running.values())
 
     def deliver(self) -> None:
-        """A policy, and its data in the bucket, up to the beginning of this month."""
+        """A policy, and its data for the bucket, up to the beginning of this month."""
         month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
         start = month - timedelta(days=35)
         there = {"address": "http://head:8265", "storage": "s3://caviar/storage"}
@@ -142,15 +152,14 @@ class Site:
         spec = yaml.safe_load((policies / "spec.yaml").read_text())
         spec["data"]["source"] = "s3://caviar/data/*.parquet"
         (policies / "spec.yaml").write_text(yaml.safe_dump(spec))
-        bucket = self.folder / "volumes/objects/objects/caviar"
-        monthly.deliver(bucket, "rows", monthly.table(str(start), str(month)))
+        monthly.deliver(self.folder, "rows", monthly.table(str(start), str(month)))
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Iterator[Site]:
     made = Site(tmp_path_factory.mktemp("site"), digits)
     try:
-        made.follow_the_runbook("Install")
+        made.follow_the_runbook("## Install")
         yield made
     finally:
         made.close()
@@ -169,7 +178,8 @@ class Used:
 @pytest.fixture(scope="module")
 def used(site: Site) -> Used:
     site.deliver()
-    site.deployment.up("scheduler")
+    site.set("COMPOSE_PROFILES=retune")
+    site.follow_the_runbook("**Re-tuning**")
     job = site.caviar("submit", "digits.yaml", "--id", "first", "--no-ship", "--follow")
     scheduler = site.deployment.running["scheduler"]
     wait_until(lambda: "policy.yaml  exit" in scheduler.said(), 120, "the first tick to end")
@@ -197,9 +207,60 @@ def test_a_sweep_and_a_retune_run_through_it(used: Used) -> None:
     assert [period["state"] for period in used.periods] == ["promoted"]
 
 
-def test_restored_from_its_backup_it_is_as_before_and_goes_on(site: Site, used: Used) -> None:
-    site.follow_the_runbook("Backup")
-    site.follow_the_runbook("Restore")
+def test_the_admin_gets_a_new_password_and_deleted_runs_go(site: Site, used: Used) -> None:
+    secret = site.folder / "secrets/MLFLOW_AUTH_ADMIN_PASSWORD"
+    former = secret.read_text()
+    assert "MLflow knows caviar-jobs" in site.follow_the_runbook("**The admin's password**")
+    assert site.caviar("status", "first") == used.status, "with the password that is there now"
+    assert secret.read_text() != former
+    assert sorted(path.name for path in secret.parent.glob("former*")) == []
+    site.follow_the_runbook("**Deleted runs**")
+
+
+@pytest.fixture(scope="module")
+def backup(site: Site, used: Used) -> Path:
+    """A backup after all that, the only one."""
+    assert used.periods
+    site.follow_the_runbook("## Backup")
+    (made,) = (site.folder / "backup").iterdir()
+    return made
+
+
+def test_of_backups_the_last_good_one_stays_and_a_broken_one_is_refused(site: Site, backup: Path) -> None:
+    assert (backup.stat().st_mode & 0o777, {one.name for one in backup.iterdir()}) == (
+        0o700,
+        {"database.dump", "objects.tar"},
+    )
+    site.deployment.stop("postgres")
+    assert site.shell("./backup.sh").returncode != 0
+    assert [one.name for one in backup.parent.iterdir() if one.suffix != ".partial"] == [backup.name]
+    broken = shutil.copytree(backup, backup.with_name("broken"))
+    os.truncate(broken / "database.dump", (broken / "database.dump").stat().st_size // 2)
+    running = dict(site.deployment.running)
+    for what in ("database", "everything"):
+        assert "could not read from input file" in site.shell(f"./restore.sh {what} backup/broken").stderr
+    assert site.deployment.running == running
+
+
+def test_a_damaged_database_is_restored_alone(site: Site, used: Used, backup: Path) -> None:
+    since = site.folder / "volumes/objects/objects/caviar/since"
+    since.touch()
+    (site.folder / "volumes/database/18/docker/PG_VERSION").write_text("damaged")
+    going_on = {name: site.deployment.running[name] for name in ("objects", "head", "worker", "proxy")}
+    site.follow_the_runbook("**The database alone**")
+    assert backup.exists()
+    assert since.exists()
+    assert going_on.items() <= site.deployment.running.items()
+    assert site.retuned() == used.periods
+    since.unlink()
+
+
+def test_restored_from_its_backup_it_is_as_before_and_goes_on(site: Site, used: Used, backup: Path) -> None:
+    since = site.folder / "volumes/objects/objects/caviar/since"
+    since.touch()
+    site.follow_the_runbook("**Everything**")
+    assert backup.exists()
+    assert not since.exists()
     assert site.retuned() == used.periods
     assert site.caviar("status", "first") == used.status
     assert site.predictions() == used.predictions

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -83,10 +85,37 @@ def test_caviar_takes_the_command(name: str) -> None:
     assert {word.strip("${}") for word in words if word.startswith("$")} <= variables
 
 
+@pytest.mark.parametrize("kind", ["head", "worker"])
+def test_ray_s_sessions_lie_on_the_disk_with_sockets_that_linux_takes(kind: str, tmp_path: Path) -> None:
+    """A day's submissions would fill /run, which is memory; and a session's logs outlive it."""
+    unit = settings(f"caviar-{kind}.service")
+    (folder,) = re.findall(r"RAY_TMPDIR=(\S+)", unit["Environment"])
+    assert folder.startswith(f"%S/{unit['StateDirectory']}/")
+    session = "session_2026-11-23_22-30-10_123456_4194304"  # the highest pid that Linux gives
+    path = f"{folder.replace('%S', '/var/lib')}/{session}/sockets/dash_MetricsHead"
+    assert len(path) <= 107
+    sessions = [tmp_path / f"session_2026-11-{day:02}_22-30-10_1_1" for day in range(1, 9)]
+    for session_folder in sessions:
+        (session_folder / "logs").mkdir(parents=True)
+    (tmp_path / "session_latest").symlink_to(sessions[-1])
+    for _ in range(2):
+        subprocess.run(shlex.split(unit["ExecStartPre"]), env={**os.environ, "RAY_TMPDIR": str(tmp_path)}, check=True)
+    assert sorted(tmp_path.iterdir()) == [*sessions[-5:], tmp_path / "session_latest"]
+    subprocess.run(shlex.split(unit["ExecStartPre"]), env={**os.environ, "RAY_TMPDIR": "/nowhere"}, check=True)
+
+
 @pytest.mark.parametrize("name", ["caviar-head.service", "caviar-worker.service", "caviar-mlflow.service"])
 def test_what_ends_is_started_again_however_often(name: str) -> None:
     assert settings(name)["Restart"] == "always"
     assert "StartLimitIntervalSec=0" in (FOLDER / "caviar-.service.d/common.conf").read_text()
+
+
+def test_the_shell_has_no_complaint() -> None:
+    """Of what an operator types; tests/test_deploy_booted.py runs it."""
+    command = [Path(sys.executable).parent / "shellcheck", FOLDER / "caviar-operator"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert os.access(FOLDER / "caviar-operator", os.X_OK)
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -108,5 +137,7 @@ def test_secrets_are_those_that_compose_grants_too() -> None:
         loaded = dict(line.split(":", 1) for line in re.findall(r"^LoadCredential=(.*)$", text, re.M))
         assert set(loaded) == set(services[service]["secrets"]), name
         assert all(path == f"/etc/caviar/secrets/{secret}" for secret, path in loaded.items())
+    operator, tick = ((FOLDER / name).read_text() for name in ("caviar-operator", "caviar-retune@.service"))
+    assert re.findall(r"LoadCredential=(\S+)", operator) == re.findall(r"LoadCredential=(\S+)", tick)
     worker = (FOLDER / "caviar-worker.service").read_text()
     assert not any(secret in worker for secret in (*nodes.SECRET, "MLFLOW"))

@@ -108,6 +108,23 @@ def test_before_the_first_period(caviar: Run) -> None:
         assert told == "shop has no period yet: caviar retune run policy.yaml\n"
 
 
+def test_periods_that_a_cluster_has_are_not_begun_anew(
+    shop: Path, caviar: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who lacks only the database's name is told so; a database that is named is believed."""
+    monthly.write(shop, run={"address": "http://head:8265", "storage": "s3://a/b"})
+    commands = [["retune", name] for name in ("status", "history", "promote", "decline", "rollback")]
+    for command in (*commands, ["report", "--retune"]):
+        told = caviar(*command, monthly.POLICY, code=2)
+        assert told == (
+            "no period of shop is known here, but its sweeps run at http://head:8265, and CAVIAR_DATABASE is not set: "
+            "set it to the database of whoever ticks this policy, or type this where that happens\n"
+        )
+    monkeypatch.setenv(DATABASE, f"sqlite:///{shop / 'periods.db'}")
+    assert caviar("retune", "status", monthly.POLICY).startswith("period   none of shop yet")
+    assert "caviar retune run" in caviar("retune", "promote", monthly.POLICY, code=2)
+
+
 @pytest.mark.parametrize("now", ["tomorrow", "2013-13-01", "", "2013-02-30T10:00"])
 def test_a_time_that_is_none(caviar: Run, now: str) -> None:
     for command in ("run", "tick"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tuner.cli.secret_files import read_into_environment
 PASSWORD = "admin-secret-12"  # noqa: S105
 ENV = {
     "PATH": "/usr/bin",
-    "RAY_TMPDIR": "/tmp/ray",  # noqa: S108
+    "RAY_TMPDIR": "/tmp/of-ray",  # noqa: S108  # there is no such folder
     "MLFLOW_TRACKING_USERNAME": "caviar-jobs",
     "MLFLOW_TRACKING_PASSWORD": "jobs-secret-12",
     "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD,
@@ -50,13 +51,24 @@ def test_a_heads_jobs_have_their_login_and_the_storage_but_neither_database_nor_
     words = " ".join(head.command)
     assert "--block --disable-usage-stats --head --node-ip-address=127.0.0.1" in words
     assert "--num-cpus=0" in words
-    assert f"--node-name={os.uname().nodename} --temp-dir=/tmp/ray" in words
+    assert f"--node-name={os.uname().nodename} --temp-dir=/tmp/of-ray" in words
 
 
 def test_a_worker_says_by_which_address_the_head_sees_it() -> None:
     worker = serving.worker("127.0.0.1:6379", {"RAY_AUTH_TOKEN_PATH": "/t"}, None, ENV)
     assert {"--address=127.0.0.1:6379", "--node-ip-address=127.0.0.1"} <= set(worker.command)
     assert (worker.env["RAY_AUTH_MODE"], worker.env["RAY_AUTH_TOKEN_PATH"]) == ("token", "/t")
+
+
+def test_a_node_leaves_of_ended_rays_only_the_last_ones_logs(place: Path) -> None:
+    names = [f"session_2026-11-2{day}_22-00-00_000000_7" for day in range(4)]
+    for name in (*names, "other"):
+        (place / "ray" / name / "logs").mkdir(parents=True)
+    (place / "ray" / "session_latest").symlink_to(names[3])
+    running = subprocess.Popen([sys.executable, "-c", "input()", f"--session-name={names[1]}"], stdin=subprocess.PIPE)
+    serving.worker("127.0.0.1:6379", {}, None, {**ENV, "RAY_TMPDIR": str(place / "ray")})
+    running.communicate()
+    assert {file.name for file in (place / "ray").iterdir()} == {names[1], names[3], "other", "session_latest"}
 
 
 def test_a_head_that_has_no_way_to_it_is_named() -> None:

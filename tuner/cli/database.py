@@ -38,6 +38,11 @@ def periods_opened() -> Iterator[Periods]:
             raise OSError(f"{error}; nothing is lost") from error
 
 
+def is_named() -> bool:
+    """Whether the user says which database is meant; else it is a file of this machine."""
+    return bool(os.environ.get(DATABASE))
+
+
 def _url() -> str:
     """Where the periods are kept: CAVIAR_DATABASE, else a file in CAVIAR_HOME."""
     named = os.environ.get(DATABASE)

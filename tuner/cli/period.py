@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from tuner.cli.app import answer, place
-from tuner.cli.database import periods_opened
+from tuner.cli.database import DATABASE, is_named, periods_opened
 from tuner.retune.states import words
 
 if TYPE_CHECKING:
@@ -55,6 +55,21 @@ def known(path: Path) -> tuple[Policy, list[Period]]:
     policy, _ = load_policy(path)
     with periods_opened() as periods:
         return policy, periods.all(policy.model)
+
+
+def seen(path: Path) -> tuple[Policy, list[Period]]:
+    """The policy and its periods, for who looks. ValueError where none are here, but may well be in another database.
+
+    A policy whose sweeps run on a cluster is mostly ticked there; who looks from elsewhere must not be told to begin a
+    history of his own beside that one.
+    """
+    policy, found = known(path)
+    if not found and policy.run.address and not is_named():
+        raise ValueError(
+            f"no period of {policy.model} is known here, but its sweeps run at {policy.run.address}, and {DATABASE} is "
+            "not set: set it to the database of whoever ticks this policy, or type this where that happens"
+        )
+    return policy, found
 
 
 def settled(path: Path, name: str) -> Period | None:

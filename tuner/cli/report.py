@@ -68,11 +68,11 @@ def _sweep(name: str, storage: str | None, out: Path | None) -> tuple[str, str]:
 def _year(subject: str, out: Path | None) -> tuple[str, str]:
     """The model's name, and where the report of its periods was written."""
     from tuner.cli.database import periods_opened
-    from tuner.cli.period import known
+    from tuner.cli.period import seen
     from tuner.retune.year import year
 
     if Path(subject).is_file():
-        policy, periods = known(Path(subject))
+        policy, periods = seen(Path(subject))
         model = policy.model
     else:
         model = subject

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.app import BAD_INPUT, FAILED, REFUSED, Json, answer, app, console, fail
-from tuner.cli.period import due, known, opened, published, say, settled, tell, user
+from tuner.cli.period import due, opened, published, say, seen, settled, tell, user
 from tuner.retune.states import words
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def status(policy: PolicyPath, as_json: Json = False) -> None:
     from cluster import schedule
     from tuner.retune import history
 
-    loaded, found = known(policy)
+    loaded, found = seen(policy)
     following = schedule.following(loaded.schedule.cron, loaded.schedule.timezone, datetime.now(UTC))
     newest = history.rows(found[-1:])
     if as_json:
@@ -131,7 +131,7 @@ def show_history(policy: PolicyPath, as_json: Json = False) -> None:
     """Show all periods of the model: verdicts, losses, and why."""
     from tuner.retune import history
 
-    loaded, found = known(policy)
+    loaded, found = seen(policy)
     if as_json:
         answer({"periods": history.rows(found)})
     elif found:
@@ -142,7 +142,7 @@ def show_history(policy: PolicyPath, as_json: Json = False) -> None:
 
 def _needs_periods(path: Path) -> None:
     """Fails where the model has none."""
-    loaded, found = known(path)
+    loaded, found = seen(path)
     if not found:
         fail(NONE_YET.format(model=loaded.model, policy=path), BAD_INPUT)
 

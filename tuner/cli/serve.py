@@ -29,6 +29,14 @@ Host = Annotated[
         show_default=False,
     ),
 ]
+Former = Annotated[
+    typer.FileText | None,
+    typer.Option(
+        "--former-admin-password",
+        help="A file with the admin's password until now (-: standard input); MLFLOW_AUTH_ADMIN_PASSWORD replaces it.",
+        metavar="FILE",
+    ),
+]
 HeadAddress = Annotated[str, typer.Argument(help="The head.", metavar="HEAD[:PORT]")]
 
 
@@ -77,14 +85,17 @@ def mlflow(host: Host = None, mlflow_port: Port = MLFLOW_PORT) -> None:
 
 
 @app.command()
-def admit() -> None:
+def admit(former: Former = None) -> None:
     """As MLflow's admin, give a login what jobs need: MLFLOW_TRACKING_USERNAME with that password, new or changed."""
     from cluster import logins
+    from cluster.server import Login
     from tuner.cli import credentials
 
     url, admin, jobs = os.environ.get("MLFLOW_TRACKING_URI", ""), credentials.admin(), credentials.jobs()
     if not url.startswith("http"):
         raise ValueError("MLFLOW_TRACKING_URI must name the MLflow server, such as http://mlflow:5000")
+    if former:  # done before, it is refused here, and no error: what counts is whether the password of now is taken
+        logins.renewed(url, Login(admin.name, former.read().rstrip("\r\n")), admin)
     if not logins.admitted(url, admin, jobs):
         raise OSError(
             f"MLflow at {url} does not answer, or not to {admin.name!r} with this MLFLOW_AUTH_ADMIN_PASSWORD, or the "
