@@ -21,5 +21,5 @@ if docker compose config --services | grep -qx objects; then
 fi
 
 mv "$done.partial" "$done"
-find backup -mindepth 1 -maxdepth 1 -type d | sort | head -n -14 | xargs -r rm -r
+find backup -maxdepth 1 -name '*Z' | sort | head -n -14 | xargs -r rm -r
 echo "made $done"
