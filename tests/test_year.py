@@ -53,15 +53,6 @@ def test_it_says_what_became_of_each_period_the_newest_first(periods: list[Perio
     assert "a model was promoted in 2013-03-01 (dashed)" in told
 
 
-def test_the_champion_is_the_one_that_a_rollback_left_also_where_a_later_period_met_the_other() -> None:
-    first = period("2013-03-01", State.PROMOTED, promotion={"from": None, "to": "1"}, champion=None)
-    taken_back = period("2013-04-01", State.ROLLED_BACK, promotion={"from": "1", "to": "3"}, champion={"version": "1"})
-    later = period("2013-05-01", State.REJECTED, champion={"version": "3"})
-    assert "champion version 1 " in words(year("flight delays", [first, taken_back, later]))
-    assert "champion version 1 " in words(year("flight delays", [first, taken_back]))
-    assert "champion version 3 " in words(year("flight delays", [first, later]))
-
-
 def test_gains_have_both_ends_and_are_sure_where_the_lower_is_above_nothing(periods: list[Period]) -> None:
     section = gained(periods)
     assert section is not None

@@ -21,7 +21,9 @@ before the journal tells of its epoch; a kill between the two loses seconds of t
 *What is asked* goes into `inbox/`, an object a request (`requests`), from the command line or from tags of the run in
 MLflow. The training process looks after every epoch, writes what it did into the journal with the request's name,
 then removes the request: killed in between, it finds the name in the journal and does nothing twice. What was asked
-by tag may be done twice, if MLflow's answer was lost; a setting is the same when it is set twice.
+by tag may be done twice, if MLflow's answer was lost; a setting is the same when it is set twice. What waits there
+while nobody trains is part of how the panda will stand (`outlook`), and is done by the next attempt before its first
+epoch; a tag that was set meanwhile is answered and dropped, for its place on the line would be an accident.
 
 *What can change* (`settings`): what an epoch is trained with, and not what the weights are: learning_rate, momentum,
 beta1, beta2, epsilon, weight_decay, decay_rate, decay_every, batch_size. Nothing of the optimizer's memory is reset;
@@ -34,7 +36,7 @@ are no longer part of the schedule; they stay in the journal. The hyperparameter
 are set with the same request.
 
 *Fanning out* trains continuations from an epoch of the line beside the panda, without touching it; the best is adopted
-by a rewind that sets its values. *Adopting* a sweep's trial makes a panda whose schedule is the trial's seed and
+by a rewind that sets its values, on this very line or not at all. *Adopting* a sweep's trial makes a panda whose schedule is the trial's seed and
 hyperparameters, whose line begins with the trial's evaluations, and whose first state is the trial's.
 
 *In MLflow* a panda is one run. The step of its metrics is the number of epochs trained altogether, those of cut lines
