@@ -36,8 +36,9 @@ are no longer part of the schedule; they stay in the journal. The hyperparameter
 are set with the same request.
 
 *Fanning out* trains continuations from an epoch of the line beside the panda, without touching it; the best is adopted
-by a rewind that sets its values, on this very line or not at all. *Adopting* a sweep's trial makes a panda whose schedule is the trial's seed and
-hyperparameters, whose line begins with the trial's evaluations, and whose first state is the trial's.
+by a rewind that sets its values, on this very line or not at all. *Adopting* a sweep's trial makes a panda whose
+schedule is the trial's seed and hyperparameters, whose line begins with the trial's evaluations, and whose first state
+is the trial's.
 
 *In MLflow* a panda is one run. The step of its metrics is the number of epochs trained altogether, those of cut lines
 included, so that steps only grow; the metric `epoch` is the place on the line, and falls at a rewind. `change` is 1

@@ -11,7 +11,7 @@ import math
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,7 +65,8 @@ def continued(
     over = threading.Event()
     with ThreadPoolExecutor(cores) as threads:  # torch lets go of Python while it computes
         try:
-            for done in [threads.submit(_train, part, _copies(base, part), given, to_epoch, over) for part in parts]:
+            begun = [threads.submit(_train, part, _copies(base, part), given, to_epoch, over) for part in parts]
+            for done in wait(begun, return_when=FIRST_EXCEPTION).done:
                 done.result()
         finally:
             over.set()  # where one has failed, or this is interrupted, the others end after their epoch
