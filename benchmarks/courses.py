@@ -23,7 +23,7 @@ from tuner.trial import Stage
 
 ROOT = Path(__file__).parent.parent
 OWN = ("courses", "problems", "simulated", "surfaces", "trained")
-CORE = ("ledger", "packing", "score", "selection")
+CORE = ("ledger", "packing", "records", "score", "selection")
 SOURCES = (
     "models/*.py",
     "tuner/search/*.py",

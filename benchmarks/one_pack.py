@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tuner.engine import sweep
-from tuner.engine.history import result_name
+from tuner.engine.objects import result_name
+from tuner.engine.place import Place
 from tuner.engine.storage import Storage
-from tuner.engine.sweep import Place
 from tuner.spec import from_mapping
 
 NAME = "sweep"

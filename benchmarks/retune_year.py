@@ -30,7 +30,7 @@ from tuner import api
 from tuner.cli.period import opened
 from tuner.engine import sweep
 from tuner.engine.connect import ray_cluster
-from tuner.engine.sweep import Place
+from tuner.engine.place import Place
 from tuner.retune import contenders, machine, specs
 from tuner.retune.setting import Setting
 from tuner.retune.states import Period

@@ -10,10 +10,10 @@ from typing import Any
 
 from tuner.engine import sweep
 from tuner.engine.journal import Entry, Journal
+from tuner.engine.place import Place
 from tuner.engine.publisher import Publisher
 from tuner.engine.status import Reporter
 from tuner.engine.storage import Storage
-from tuner.engine.sweep import Place
 from tuner.spec import from_mapping
 from tuner.trial import Stage
 

@@ -1,4 +1,4 @@
-"""This machine as the head of a cluster, or as a worker of one: up, join, down, and what commands need to use it."""
+"""This machine as the head of a cluster, or as a worker of one: up, join, down."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 
 from cluster import files, logins, nodes, probe, server
 from cluster.addresses import demand_free, is_loopback
+from cluster.current import environment_of
 from cluster.database import shown
 from cluster.ending import all_or_nothing, end_recorded
 from cluster.processes import Service, new_mark
-from cluster.record import Record, answers, demand_no_other_head, demand_own, head_file, read, worker_file
+from cluster.record import Record, answers, demand_no_other_head, demand_own, head_file, worker_file
 from cluster.server import Login
 from cluster.starting import dashboard_answers, mlflow_answers, wait
 
@@ -33,27 +34,6 @@ class Head:
     storage: str | None = None
     admin: Login | None = None
     cpus: int | None = None
-
-
-def environment(home: Path, *, shared: bool = False) -> dict[str, str]:
-    """What a command needs in its environment to use the cluster that is up; {} if none is."""
-    record = head(home, shared=shared)
-    return _environment(record) if record else {}
-
-
-def head(home: Path, *, shared: bool = False) -> Record | None:
-    """The head of this home, if it is up: on this machine, or on another one that has the home, too.
-
-    `shared`: the user says so. Else the home may have come with a stranger's files.
-    """
-    record = read(head_file(home))
-    return record if record and record.is_up(home, shared=shared) else None
-
-
-def worker(home: Path) -> Record | None:
-    """What this machine is as a worker, if it is one."""
-    record = read(worker_file(home))
-    return record if record and record.is_up(home) else None
 
 
 def up(plan: Head, prepare: Callable[[], None]) -> Record:
@@ -141,7 +121,7 @@ def down(home: Path) -> dict[str, int]:
 
 
 def _ray_head(plan: Head, record: Record, jobs: Login) -> Service:
-    given = {**nodes.clean(os.environ), **_environment(record), "CAVIAR_HOME": str(plan.home)}
+    given = {**nodes.clean(os.environ), **environment_of(record), "CAVIAR_HOME": str(plan.home)}
     del given["RAY_ADDRESS"]  # this is where the address begins
     env = {**given, **(jobs.environment() if plan.admin else {})}
     node = nodes.Node(_name(record), record.files, plan.cpus)
@@ -157,12 +137,3 @@ def _mlflow(plan: Head) -> Service:
 def _name(record: Record) -> str:
     """A node's name in Ray: the machine's, and what tells this start from others on it."""
     return f"{record.machine}-{record.mark[:8]}"
-
-
-def _environment(record: Record) -> dict[str, str]:
-    found = nodes.connection(record.ray, record.dashboard, record.token)
-    if record.mlflow:
-        found["MLFLOW_TRACKING_URI"] = record.mlflow
-    if record.storage:
-        found["CAVIAR_STORAGE"] = record.storage
-    return found

@@ -15,6 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
+from models.errors import DataError
+
 SHOWN = 5  # of many columns that are lacking
 ISO_8601 = "write them as ISO 8601, e.g. 2013-01-31 or 2013-01-31T12:00"
 OBJECT_KINDS = {
@@ -30,10 +32,6 @@ OBJECT_KINDS = {
     "mixed-integer-float": "number",
     "decimal": "number",
 }
-
-
-class DataError(ValueError):
-    """Data that cannot be used. The message names the rule, the value and the next step."""
 
 
 class Kind(StrEnum):

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.columns import DataError, Kind, kind_of, nearest, numbers_of, require, spellings, texts_of, times_of
+from models.columns import Kind, kind_of, nearest, numbers_of, require, spellings, texts_of, times_of
+from models.errors import DataError
 
-__all__ = ["Column", "DataError", "Encoder", "Kind", "kind_of", "nearest", "require", "times_of"]
+__all__ = ["Column", "Encoder", "Kind", "kind_of", "nearest", "require", "times_of"]
 
 # Among N training rows no z-score exceeds sqrt(N - 1), so for fewer than 1e8 rows this bound only
 # touches unseen outliers: it keeps a broken sensor from overflowing float32 further on.

@@ -18,6 +18,9 @@ import pytest
 
 from tests.environment import EVEN
 from tests.s3 import S3, serving
+from tuner.engine.place import Place
+from tuner.engine.storage import Storage
+from tuner.engine.tracking import embedded_uri
 
 COMMAND = str(Path(sys.executable).with_name("caviar"))
 
@@ -116,3 +119,12 @@ def home(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Iterator
     made = Home(folder, {**env, "RAY_ADDRESS": ray_address})
     yield made
     made.end()
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Where the commands of a new user, run in this process, find and put everything."""
+    monkeypatch.setenv("CAVIAR_HOME", str(tmp_path))
+    monkeypatch.delenv("CAVIAR_STORAGE", raising=False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return Place(tmp_path, Storage(tmp_path / "storage"), embedded_uri(tmp_path))

@@ -15,14 +15,17 @@ from models.classifier import Classifier
 from models.inference import Inference
 from models.layout import Layout
 from tuner.data.snapshot import Snapshot
-from tuner.engine import examined, execution
+from tuner.engine import examined
 from tuner.engine.account import Account
 from tuner.engine.accounting import account
-from tuner.engine.history import MODEL_FOLDER, History, result_name
+from tuner.engine.conclusion import conclude
+from tuner.engine.history import History
 from tuner.engine.journal import Journal, rows_to_json
+from tuner.engine.objects import MODEL_FOLDER, result_name
+from tuner.engine.place import Place
 from tuner.engine.status import Reporter
 from tuner.engine.storage import Storage
-from tuner.engine.sweep import Place, create, load
+from tuner.engine.sweep import create, load
 from tuner.engine.work import PackRun
 from tuner.spec import Spec, from_mapping
 from tuner.trial import Pack, Row, Stage, Trial, seed_of
@@ -88,7 +91,7 @@ def driven(where: Place, sweep_id: str, losses: Losses | None = None, packs: int
         packs = None if packs is None else packs - 1
     else:
         return spec, history
-    execution._conclude(sweep, history, Reporter(sweep, sweep_id, spec.name, lambda _: None))
+    conclude(sweep, history, Reporter(sweep, sweep_id, spec.name, lambda _: None))
     return spec, history
 
 

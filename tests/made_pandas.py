@@ -11,8 +11,8 @@ from tuner.engine.panda import making, requests
 from tuner.engine.panda.chronicle import Chronicle
 from tuner.engine.panda.requests import Request, Verb
 from tuner.engine.panda.session import Session
+from tuner.engine.place import Place
 from tuner.engine.storage import Storage
-from tuner.engine.sweep import Place
 from tuner.spec import from_mapping
 from tuner.trial import Row
 

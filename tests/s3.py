@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.ports import free_port
+
 RCLONE = Path(sys.executable).with_name("rclone")
 BUCKET = "caviar"
 
@@ -57,9 +59,7 @@ class S3:
 def serving(folder: Path) -> Iterator[S3]:
     """The server for the time of the block, with one empty bucket."""
     (folder / "served" / BUCKET).mkdir(parents=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        server = S3(folder, free.getsockname()[1])
+    server = S3(folder, free_port())
     server.start()
     try:
         yield server

@@ -11,8 +11,8 @@ import pytest
 
 from tuner.engine import control, sweep, work
 from tuner.engine.control import Command, Verb
+from tuner.engine.place import Place
 from tuner.engine.storage import Storage
-from tuner.engine.sweep import Place
 from tuner.engine.work import PackRun
 from tuner.spec import from_mapping
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from models.features import Encoder
 from models.inference import Inference
 from models.layout import Layout
 from tests.conftest import Home
+from tests.ports import free_port
 from tuner.cli import main
 from tuner.spec import json_schema
 
@@ -257,9 +257,7 @@ def test_the_python_call_gives_the_same_sweep(
 
 
 def test_mlflow_away_is_told_and_made_up_for(home: Home, spec: Path, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     away = Home(home.folder, {**home.env, "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"})
     options = ["--set", "search.trials=3", "--set", "objective.confirm=0", "--set", "objective.baseline=false"]
     done = away.caviar("run", str(spec), "--id", "away", *options)
@@ -298,11 +296,17 @@ def test_a_running_sweep_is_not_driven_twice_and_survives_the_attempt(home: Home
     with sqlite3.connect(home.folder / ".caviar/mlflow.db") as database:
         [(ended,)] = database.execute("SELECT status FROM runs WHERE name = 'twice'")
     assert ended == "KILLED"
-    driver = home.start("resume", "twice")
-    wait_until(lambda: json.loads(status.read_text())["status"] == "running")
-    driver.terminate()  # what Ray's jobs and Kubernetes send
-    assert driver.wait(60) == 130
-    assert json.loads(status.read_text())["status"] == "interrupted"
+
+
+def test_a_signal_that_comes_at_the_worst_place_is_heeded(home: Home, spec: Path) -> None:
+    command = [sys.executable, "-m", "tests.lost", "run", str(spec), "--id", "signal", "--set", "search.trials=2000"]
+    done = subprocess.run(
+        command, check=False, env={**home.env, "CAVIAR_HOME": str(home.folder / ".caviar")}, capture_output=True
+    )
+    assert b"Exception ignored" in done.stderr
+    assert done.returncode == 130, done.stderr
+    found = home.answer("status", "signal")
+    assert (found["status"], found["epochs"]) == ("interrupted", 0), "it trained on"
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cluster.current import environment
 from cluster.daemon import until_next
-from cluster.local import environment
 from cluster.processes import new_mark
 from cluster.record import Record, head_file, write
 from tests import monthly

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from models.columns import DataError
+from models.errors import DataError
 from tests.conftest import Home
 from tests.nodes import joined
 from tuner.data.request import Request

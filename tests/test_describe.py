@@ -10,7 +10,7 @@ from rich.console import Console
 from tests.simulation import make_ledger, train
 from tuner.engine.ledger import Ledger
 from tuner.engine.result import figures, leaderboard
-from tuner.review.describe import describe_best
+from tuner.review.describe import SHOWN, describe_best
 from tuner.trial import Stage
 
 COUNTS = {"train": [1, 1], "validation": [1, 1], "holdout": [9, 1]}
@@ -50,3 +50,4 @@ def test_seeds_that_diverged_and_trials_that_failed_are_counted() -> None:
     assert "on 1 fresh seed " in said
     assert "diverged on 1 more" in said
     assert "8 trials: out of memory" in said
+    assert f"…  {30 - SHOWN} more trials, in MLflow" in said

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from models.columns import DataError
+from models.errors import DataError
 from tuner.data.drift import Drift, score
 from tuner.data.two_samples import Apart, levels_apart, numbers_apart, ordered_apart
 

@@ -13,8 +13,8 @@ from tests.conftest import Home
 from tuner.engine import execution, sweep
 from tuner.engine.history import CannotTrainError
 from tuner.engine.journal import FIRST_ENTRY, Journal
+from tuner.engine.place import Place
 from tuner.engine.storage import Storage, StorageError
-from tuner.engine.sweep import Place
 from tuner.spec import Spec, from_mapping
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tuner.engine import build, sweep
+from tuner.engine.place import Place
 from tuner.engine.storage import Storage
-from tuner.engine.sweep import Place
 from tuner.retune.specs import retrained
 from tuner.retune.states import Period, State
 from tuner.search.coarse_to_fine import CoarseToFine

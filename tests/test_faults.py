@@ -1,4 +1,4 @@
-"""What fails around a sweep on one host: the disk is full, and four sweeps write to one PostgreSQL at once."""
+"""What fails around a sweep on one host: the disk is full, while it runs."""
 
 from __future__ import annotations
 

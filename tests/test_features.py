@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.features import LARGEST_SCORE, DataError, Encoder, Kind, kind_of
+from models.errors import DataError
+from models.features import LARGEST_SCORE, Encoder, Kind, kind_of
 
 NUMBERS = st.one_of(st.none(), st.floats(), st.floats(-1e3, 1e3))
 WORDS = st.one_of(st.none(), st.sampled_from(["a", "b", "c", "", "é", "other"]), st.text(max_size=3))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -12,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tuner.cli import main
 from tuner.cli.find import find_sweep
 from tuner.engine.journal import Journal
+from tuner.engine.place import Place
 from tuner.engine.publisher import Published
 from tuner.engine.storage import Storage
-from tuner.engine.sweep import Place
 
 OWN, SERVER = "sqlite:///own.db", "sqlite:////elsewhere/mlflow.db"
 SWEEPS = [  # id, name, seconds since 1970, MLflow
@@ -123,9 +123,7 @@ def test_the_ui_opens_where_the_sweep_is_shown(  # noqa: PLR0917
     started: list[list[str]] = []
     monkeypatch.setattr("tuner.engine.tracking.ui_command", lambda uri, port: ["mlflow", uri, str(port)])
     monkeypatch.setattr(os, "execvp", lambda _, command: started.append(command))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     monkeypatch.setattr(sys, "argv", ["caviar", "ui", *arguments, "--port", port])
     with pytest.raises(SystemExit) as ended:
         main()

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.columns import DataError
+from models.errors import DataError
 from tuner.data.guessing.guess import Guess, guess
 from tuner.data.guessing.names import words
 

@@ -9,8 +9,9 @@ from random import Random
 import pytest
 
 from tests.simulation import make_ledger, train
-from tuner.engine.history import CannotTrainError, History, give_up, result_name
+from tuner.engine.history import CannotTrainError, History
 from tuner.engine.journal import Entry, Journal, JournalError, rows_to_json
+from tuner.engine.objects import give_up, result_name
 from tuner.engine.storage import Storage
 from tuner.trial import State
 

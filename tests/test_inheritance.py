@@ -22,8 +22,8 @@ from tuner.engine import build, earlier, sweep
 from tuner.engine.history import History
 from tuner.engine.inheritance import STARTS, TOLD, Heir, Inheritance, inherit
 from tuner.engine.journal import Journal
+from tuner.engine.place import Place
 from tuner.engine.storage import Storage
-from tuner.engine.sweep import Place
 from tuner.search.lessons import Lesson, Lessons
 from tuner.search.samplers import LEARNERS, SAMPLERS, make
 from tuner.search.space import Axis, Choice, LogUniform, OneOf, Space, Uniform

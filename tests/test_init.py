@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import tuner.cli.check
 import tuner.cli.init  # noqa: F401  # registers the command
-from models.columns import DataError
+from models.errors import DataError
 from tuner.cli.app import app
 from tuner.data.guessing.guess import Guess, guess
 from tuner.spec import parse

@@ -29,6 +29,7 @@ from cluster.jobs import Jobs
 from tests import monthly
 from tests.conftest import COMMAND, Home
 from tests.environment import clean
+from tests.ports import free_ports
 from tuner import api
 from tuner.cli import main
 from tuner.cli.shipment import packed
@@ -134,7 +135,9 @@ def story(head: Head, laptop: Home) -> Story:
         watching = start(laptop, *send, "--follow")
         attached = laptop.caviar(*send, "--set", "search.trials=41")
         assert following.stdout
+        assert watching.stdout
         first = following.stdout.readline()
+        next(line for line in watching.stdout if "Running entrypoint" in line)  # it follows by now
         proxy.cut()
         watching.send_signal(signal.SIGINT)
         interrupted = watching.wait(30), str(watching.communicate()[1])
@@ -414,12 +417,6 @@ def files_in(folder: Path) -> set[str]:
     """Names of the files in `folder`, without what Python itself writes."""
     files = (file for file in folder.rglob("*") if file.is_file() and file.parent.name != "__pycache__")
     return {file.relative_to(folder).as_posix() for file in files}
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in taken]
 
 
 def answers(port: int) -> bool:

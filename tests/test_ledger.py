@@ -13,7 +13,7 @@ from tests.simulation import make_ledger, train
 from tuner.engine import stages
 from tuner.engine.ledger import Ledger
 from tuner.engine.result import figures, leaderboard
-from tuner.engine.verdict import summary
+from tuner.engine.verdict import summary, verdict
 from tuner.search.stopping import RULES
 from tuner.trial import Pack, Row, Stage, State, Trial
 
@@ -123,6 +123,13 @@ def test_a_softmax_regression_of_the_search_is_a_baseline_too() -> None:
     assert stages.best_baseline(ledger) == ledger.ranked()[0]
     said = figures(ledger, {"train": [1, 1], "validation": [1, 1], "holdout": [9, 1]})["verdict"]
     assert said.endswith("It has no hidden layer: it is softmax regression itself.")
+    for pack in packs:
+        if pack.stage is Stage.BASELINE:
+            ledger.rows |= {trial.id: [Row(trial.id, 1, 0.0, 0.0, 0.5, 0.1)] for trial in pack.trials}
+    measured = {"loss": 1.0, "accuracy": 0.5}
+    holdout = {"winner": measured, "softmax_regression": measured, "class_prior": None}
+    said = verdict(ledger, {"holdout": holdout, "confirmed": None})
+    assert said.endswith("It has no hidden layer: both are softmax regressions, trained differently.")
 
 
 def test_a_refit_lasts_as_long_as_is_best_on_average() -> None:

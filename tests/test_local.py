@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import pytest
 
-from cluster import files, local, probe
+from cluster import current, files, local, probe
 from cluster.addresses import bound_address
 from cluster.ending import all_or_nothing
 from cluster.processes import MARK, Service, marked, new_mark, runs, start
@@ -28,6 +28,7 @@ from cluster.record import Record, head_file, read, write
 from cluster.starting import StartError, wait
 from tests.conftest import COMMAND, Home
 from tests.environment import clean
+from tests.ports import free_ports
 from tuner.cli.app import use_the_cluster_that_is_up
 from tuner.cli.logs import named
 
@@ -49,16 +50,6 @@ import sys
 from ray.job_submission import JobSubmissionClient
 JobSubmissionClient(sys.argv[1]).submit_job(entrypoint=sys.argv[2], submission_id="sleeper")
 """
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def port_options(ports: list[int]) -> list[str]:
@@ -149,7 +140,7 @@ def test_it_says_where_it_is_and_what_commands_need(up: Up) -> None:
     for name in ("ray", "dashboard", "mlflow"):
         assert up.answer[name] in said
     assert "caviar submit SPEC" in said
-    assert up.answer["environment"] == local.environment(up.caviar_home)
+    assert up.answer["environment"] == current.environment(up.caviar_home)
     assert {"RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "MLFLOW_TRACKING_URI"} < set(up.answer["environment"])
     assert head_file(up.caviar_home).stat().st_mode & 0o777 == 0o600
 
@@ -237,7 +228,7 @@ def test_down_ends_all_of_it_and_nothing_else(up: Up) -> None:
     assert not [process for process in ours if runs(process)]
     assert up.bystander.poll() is None
     assert "raylet" in {child.name() for child in psutil.Process(up.bystander.pid).children()}
-    assert local.environment(up.caviar_home) == {}
+    assert current.environment(up.caviar_home) == {}
     assert not head_file(up.caviar_home).exists()
     assert not Path(up.record.files).parent.exists()
     assert (up.caviar_home / "mlflow.db").exists()
@@ -250,7 +241,7 @@ def test_a_record_of_another_time_harms_nobody(tmp_path: Path) -> None:
     other = subprocess.Popen(["sleep", "60"], env={MARK: "the mark of another cluster"})
     record = Record("a mark", socket.gethostname(), "127.0.0.1:6379", "/nowhere/ray", pids={"Ray head": other.pid})
     write(head_file(tmp_path), record)
-    assert local.environment(tmp_path) == {}
+    assert current.environment(tmp_path) == {}
     assert local.down(tmp_path) == {}
     assert other.poll() is None
     assert not head_file(tmp_path).exists()
@@ -264,11 +255,11 @@ def test_the_head_of_a_shared_home_is_seen_from_other_machines(tmp_path: Path) -
         ray = f"127.0.0.1:{server.getsockname()[1]}"
         there = Record("a mark", "another-machine", ray, "/nowhere/ray", token)
         write(head_file(tmp_path), there)
-        assert local.environment(tmp_path, shared=True) == {}, "its loopback is not ours"
+        assert current.environment(tmp_path, shared=True) == {}, "its loopback is not ours"
     with socket.create_server((outward_address(), 0)) as server:
         address = "{}:{}".format(*server.getsockname())
         write(head_file(tmp_path), replace(there, ray=address))
-        assert local.environment(tmp_path, shared=True)["RAY_ADDRESS"] == address
+        assert current.environment(tmp_path, shared=True)["RAY_ADDRESS"] == address
         said = new_home(tmp_path, CAVIAR_HOME=str(tmp_path)).caviar("up").stdout
         assert address in said
     assert local.down(tmp_path) == {}
@@ -289,7 +280,7 @@ def test_the_record_in_a_cloned_repository_leads_nowhere(tmp_path: Path, monkeyp
             use_the_cluster_that_is_up()
             assert os.environ == {}
         write(head_file(home), replace(found, token=str(tmp_path / "elsewhere")))
-        assert local.environment(home, shared=True) == {}, "the token's file lies elsewhere"
+        assert current.environment(home, shared=True) == {}, "the token's file lies elsewhere"
         assert f"{address}: `caviar down` there" in new_home(tmp_path).caviar("up", code=2).stderr
 
 
@@ -376,7 +367,7 @@ def test_the_half_of_a_cluster_that_is_left_gives_its_ports_to_the_next(tmp_path
     wait_until(lambda: "on" in (tmp_path / "log").read_text())
     pids = {"Ray head": half.pid, "MLflow": 2**22}  # more than a process can have
     write(head_file(tmp_path), Record(mark, socket.gethostname(), f"127.0.0.1:{ports[0]}", "/nowhere/ray", pids=pids))
-    assert local.head(tmp_path) is None
+    assert current.head(tmp_path) is None
     plan = local.Head(tmp_path, "127.0.0.1", *ports, token=tmp_path / "token", database="sqlite://")
     with socket.create_server(("127.0.0.1", ports[2])), pytest.raises(ValueError, match=f"port {ports[2]} is taken"):
         local.up(plan, lambda: None)
@@ -471,7 +462,7 @@ def test_other_machines_need_the_token_and_the_password(tmp_path: Path) -> None:
         jobs_do_not_administer(lan, jobs)
         no_secret_is_shown(tmp_path, [PASSWORD, token.read_text(), jobs[1]])
         assert "ended Ray worker" in lan.caviar(worker, "down")
-        assert local.head(tmp_path / ".caviar"), "the head goes on"
+        assert current.head(tmp_path / ".caviar"), "the head goes on"
     finally:
         lan.caviar(worker, "down")
         lan.caviar(head, "down")

@@ -14,6 +14,7 @@ import pytest
 
 from tests.browser import Window, chromium, window
 from tests.conftest import Home
+from tests.ports import free_port
 from tuner.engine.tracking import views
 
 pytestmark = pytest.mark.ray
@@ -39,9 +40,7 @@ def result(home: Home, digits: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def seen(home: Home, result: dict[str, Any]) -> Iterator[tuple[Window, str]]:
     """A window on what `caviar ui` serves, and the path of the page that it names."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     home.start("ui", result["sweep"], "--port", str(port))
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not answers(port):

@@ -24,18 +24,9 @@ from tuner.engine.panda.execution import answer
 from tuner.engine.panda.outlook import outlook
 from tuner.engine.panda.requests import Request, Verb
 from tuner.engine.panda.session import Session
+from tuner.engine.place import Place
 from tuner.engine.storage import Storage
-from tuner.engine.sweep import Place
-from tuner.engine.tracking import embedded_uri
 from tuner.trial import Row
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setenv("CAVIAR_HOME", str(tmp_path))
-    monkeypatch.delenv("CAVIAR_STORAGE", raising=False)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return Place(tmp_path, Storage(tmp_path / "storage"), embedded_uri(tmp_path))
 
 
 @pytest.fixture
@@ -56,13 +47,20 @@ def test_what_waits_counts_in_what_can_be_asked(panda: Storage, place: Place) ->
         caviar("panda", "rewind", "po", "--epoch", "4")
     requests.ask(panda, rewind(4))  # somebody was quicker
     said = " ".join(caviar("panda", "show", "po").split())
-    assert "asked: rewind 2 asked: rewind 4, which will be refused: rewind must go to an epoch from 0 to 2" in said
+    assert "asked: rewind 2 asked: rewind 4, which will be refused: the epoch must be one from 0 to 2" in said
     heard: list[str] = []
     session = Session(panda, place.snapshots, commit_seconds=0.0, tell=heard.append)
     session.begin()
     assert heard[0] == "rewind 2: in effect after epoch 2"
-    assert heard[1].startswith("rewind 4: refused: rewind must go to an epoch from 0 to 2")
+    assert heard[1].startswith("rewind 4: refused: the epoch must be one from 0 to 2")
     assert (session.run(), outlook(panda).waiting) == ("finished", ())
+
+
+def test_a_rewind_says_which_settings_it_brings_back(panda: Storage) -> None:
+    began = outlook(panda).chronicle.schedule.params["learning_rate"]
+    assert caviar("panda", "set", "po", "learning_rate=0.5", "momentum=0.5").endswith("caviar panda resume po\n")
+    said = caviar("panda", "rewind", "po", "--epoch", "2", "momentum=0.7")
+    assert said.endswith(f"takes effect with caviar panda resume po; learning_rate={began} again\n")
 
 
 def test_a_diverged_one_that_will_be_rewound_can_be_changed(panda: Storage, place: Place) -> None:

@@ -11,8 +11,8 @@ from tuner.engine import reproduce, sweep
 from tuner.engine.assignment import Assignment
 from tuner.engine.panda import fan_out, line, making, requests
 from tuner.engine.panda.requests import Request, Verb
+from tuner.engine.place import Place
 from tuner.engine.storage import Storage
-from tuner.engine.sweep import Place
 from tuner.engine.work import PackRun
 from tuner.spec import from_mapping
 

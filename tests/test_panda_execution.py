@@ -12,28 +12,19 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.lost import lose
 from tests.made_pandas import EPOCHS, chronicle_of, spec_of, started, told, trained
 from tuner.cli import panda, panda_asking  # noqa: F401  # registers its commands
 from tuner.cli.app import app
-from tuner.engine import status
+from tuner.engine import interrupts, status
 from tuner.engine.journal import JournalError
 from tuner.engine.panda import making, requests
 from tuner.engine.panda.chronicle import Chronicle
 from tuner.engine.panda.execution import execute
 from tuner.engine.panda.requests import Request, Verb
-from tuner.engine.storage import Storage
-from tuner.engine.sweep import Place
-from tuner.engine.tracking import embedded_uri
+from tuner.engine.place import Place
 from tuner.spec import from_mapping
 from tuner.trial import Row
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setenv("CAVIAR_HOME", str(tmp_path))
-    monkeypatch.delenv("CAVIAR_STORAGE", raising=False)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return Place(tmp_path, Storage(tmp_path / "storage"), embedded_uri(tmp_path))
 
 
 def caviar(*words: str) -> str:
@@ -50,9 +41,9 @@ def test_an_interrupted_one_goes_on_to_a_registered_model(place: Place, digits: 
 
     def interrupt(_: Chronicle, row: Row) -> None:
         if row.epoch == 4:
-            raise KeyboardInterrupt
+            lose()
 
-    with pytest.raises(KeyboardInterrupt):
+    with interrupts.raised(), pytest.raises(KeyboardInterrupt):
         execute(place, "po", interrupt)
     found, seen = chronicle_of(storage), status.read(storage)
     assert (found.status, found.epoch, seen and seen.status) == ("interrupted", 4, "interrupted")
@@ -87,7 +78,7 @@ def test_what_the_commands_say(place: Place, digits: Path) -> None:
     for words, said in (
         (("set", "po", "hidden_units=3"), "hidden_units cannot change"),
         (("set", "nobody", "momentum=0.5"), "no panda 'nobody'"),
-        (("rewind", "po", "--epoch", "4"), "must go to an epoch from 0 to 2"),
+        (("rewind", "po", "--epoch", "4"), "must be one from 0 to 2"),
         (("stop", "po"), "is not being trained"),
     ):
         with pytest.raises(ValueError, match=said):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests import sweeps
-from tuner.engine import tracking
+from tests.lost import lose
+from tuner.engine import interrupts, tracking
 from tuner.engine.publisher import CURSOR, Publisher, published
 from tuner.engine.tracking.cursor import Cursor
 from tuner.engine.tracking.publication import Publication
@@ -23,6 +24,10 @@ def test_no_password_is_shown_or_stored(tmp_path: Path, capfd: pytest.CaptureFix
         uri = f"http://me:hush@127.0.0.1:{taken.getsockname()[1]}?token=sesame"
         with Publisher(sweep, uri, str(log)) as publisher:
             arguments = Path(f"/proc/{publisher._process.pid}/cmdline").read_text()
+            with interrupts.raised():
+                lose()
+                with pytest.raises(KeyboardInterrupt):  # nobody who wants to end it waits for MLflow
+                    publisher.wait(60)
             assert "refused" in str(publisher.wait(60).error)
     shown = "".join([*capfd.readouterr(), arguments, log.read_text(), (tmp_path / "sweep/tracking.json").read_text()])
     assert "http://me:***@127.0.0.1" in shown

@@ -32,7 +32,7 @@ from tuner.review.measure import counted
 from tuner.review.parts import Picture, Section
 from tuner.review.report import SECTIONS, report
 from tuner.review.style import label
-from tuner.trial import Stage
+from tuner.trial import Stage, State
 
 PLOTLY = get_plotlyjs()
 BATCH_NORM = {**finished.QUICK["model"], "batch_norm": {"choice": [True, False]}}
@@ -139,6 +139,9 @@ def test_rungs_are_counted_as_the_journal_has_them(real: Account) -> None:
     assert [rows[name][1] for name in rows] == ["8", "4", "2"]
     assert [row[2] for row in rows.values()] == ["4", "2", "0"]  # who went on
     assert [row[3] for row in rows.values()] == ["4", "2", "0"]  # who was stopped
+    stopped = next(one for one in searched if len(one.rows) == 1)
+    trained_as_long_as_was_asked_then = replace(stopped, state=State.FINISHED)  # and the sweep was extended since
+    assert fates.fate(trained_as_long_as_was_asked_then, 1, real) == "stopped"
     spent = pictures(real)["Time and epochs spent"].rows
     assert sum(int(row[1]) for row in spent) == real.figures["epochs"]
     search = [row for row in spent if row[0].startswith("search")]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.features import DataError
+from models.errors import DataError
 from tuner.data.preparation import label
 from tuner.data.request import Request
 from tuner.data.snapshot import Snapshot, build
@@ -251,7 +251,7 @@ def _build(arguments: tuple[Request, Path]) -> tuple[str, float]:
 
 def test_processes_that_build_at_once_all_succeed(tmp_path: Path) -> None:
     asked = Request(target="kind", source=saved(rows(), tmp_path), time="time", validation=2 * DAY, holdout=4 * DAY)
-    with multiprocessing.get_context("fork").Pool(4) as pool:
+    with multiprocessing.get_context("spawn").Pool(4) as pool:  # fork would copy the locks of other threads, held
         found = pool.map(_build, [(asked, tmp_path / "snapshots")] * 8, chunksize=1)
     assert len(set(found)) == 1
     assert [path.name for path in (tmp_path / "snapshots").iterdir()] == [found[0][0]]

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.feather
 import pytest
 
-from models.features import DataError
+from models.errors import DataError
 from tests.test_spec import SECRETS
 from tuner.data.database import hide_secrets
 from tuner.data.source import describe_source, read, read_rows

@@ -29,6 +29,7 @@ from tuner.engine.recent import DECISIONS, POINTS, Recent
 from tuner.engine.status import Reporter, Status
 from tuner.engine.storage import Storage
 from tuner.review.live import Progress, sparkline
+from tuner.review.terminal import states_text
 
 ROOT = Path(__file__).parent.parent
 RUNNING = Status(
@@ -42,6 +43,11 @@ SEEN = (
     "2.0000 → 0.2500", "2 packs on workers, 1.0 trials/s, 3.0 epochs/s", "about 46 s left",
     "lately t0005 to epoch 3: [1/3] rank 1 of 20", "Ctrl-C ends the watching only",
 )  # fmt: skip
+
+
+def test_where_nobody_trains_no_trial_is_running() -> None:
+    assert states_text(RUNNING) == "8 running, 12 waiting"
+    assert states_text(replace(RUNNING, status="interrupted")) == "8 begun, 12 waiting"
 
 
 @pytest.fixture

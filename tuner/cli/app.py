@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import signal
 import sys
 import traceback
 from importlib.metadata import version
@@ -16,7 +15,7 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from tuner.engine.sweep import Place
+    from tuner.engine.place import Place
 
 app = typer.Typer(
     name="caviar",
@@ -79,9 +78,15 @@ def main() -> None:
     # imported in the order in which --help shows them
     from tuner.cli import run, init, plan, panda, panda_asking, submit, control  # noqa: F401, I001
     from tuner.cli import look, report, model, retune, schedule, cluster, serve  # noqa: F401
+    from tuner.engine import interrupts
+
+    with interrupts.raised():
+        _run()
+
+
+def _run() -> None:
     from tuner.cli.secret_files import read_into_environment
 
-    before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         read_into_environment()
         use_the_cluster_that_is_up()
@@ -95,8 +100,6 @@ def main() -> None:
     except Exception:  # ours or a library's fault: whoever mends it needs to know where
         traceback.print_exc()
         sys.exit(FAILED)
-    finally:
-        signal.signal(signal.SIGTERM, before)  # processes that a caller forks later must end when they are told to
 
 
 def own_home() -> Path:
@@ -114,7 +117,7 @@ def use_the_cluster_that_is_up() -> None:
 
     Who names another Ray, or none (RAY_ADDRESS=""), gets nothing of ours for Ray: our token is for our head.
     """
-    from cluster.local import environment
+    from cluster.current import environment
 
     found = environment(own_home(), shared=home_is_named())
     elsewhere = {"RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"} & set(os.environ)
@@ -158,10 +161,6 @@ def _finite(value: Any) -> Any:
 
 def place(storage: str | None = None) -> Place:
     """Where this user's sweeps live, from the options and the environment."""
-    from tuner import api
+    from tuner.engine.place import place as of_user
 
-    return api.place(storage)
-
-
-def _as_interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+    return of_user(storage)

@@ -12,7 +12,7 @@ from tuner.cli.logs import ADDRESS
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tuner.engine.sweep import Place
+    from tuner.engine.place import Place
 
 LOOK_SECONDS = 1.0
 

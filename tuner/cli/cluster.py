@@ -81,14 +81,14 @@ def _check_options(context: typer.Context, *, join: str | None, database: str | 
 
 
 def _up(home: Path, host: str, settings: dict[str, Any], database: str | None, *, auth: bool, as_json: bool) -> None:
-    from cluster import local
+    from cluster import current, local
     from cluster.addresses import bound_address, is_loopback
     from cluster.database import checked
     from tuner.cli import credentials
     from tuner.cli.steps import next_steps
     from tuner.engine.tracking import embedded_uri, prepare
 
-    record, out = local.head(home, shared=home_is_named()), console(as_json)
+    record, out = current.head(home, shared=home_is_named()), console(as_json)
     began = record is None
     if record is None:
         address = bound_address(host)
@@ -108,20 +108,20 @@ def _up(home: Path, host: str, settings: dict[str, Any], database: str | None, *
     )
     if as_json:
         shown = {name: getattr(record, name) for name in ("ray", "dashboard", "mlflow", "token", "database", "machine")}
-        answer({"started": began, **shown, "environment": local.environment(home, shared=home_is_named())})
+        answer({"started": began, **shown, "environment": current.environment(home, shared=home_is_named())})
 
 
 def _join(home: Path, head: str, cpus: int | None, *, as_json: bool) -> None:
-    from cluster import local
+    from cluster import current, local
     from cluster.addresses import host_and_port
     from tuner.cli import credentials
 
     out = console(as_json)
     address = ":".join(map(str, host_and_port(head, RAY_PORT)))
-    here = local.head(home)
+    here = current.head(home)
     if here and here.is_here:
         raise ValueError(f"this machine is the head of {here.ray}, started in {home}: `caviar down` first")
-    record = local.worker(home)
+    record = current.worker(home)
     began = record is None
     if record and record.ray != address:
         raise ValueError(f"this machine is a worker of {record.ray}: `caviar down` first")
@@ -137,14 +137,14 @@ def _join(home: Path, head: str, cpus: int | None, *, as_json: bool) -> None:
 @app.command()
 def down(as_json: Json = False) -> None:
     """End what `caviar up` started on this machine: sweeps are interrupted and can go on; the data stay."""
-    from cluster import local
+    from cluster import current, local
     from tuner.engine.locks import locked
 
     home, out = own_home(), console(as_json)
     with locked(home / "cluster.lock"):
         with waiting(out, "jobs end and write down where they stand; this can take a minute"):
             ended = local.down(home)
-        elsewhere = local.head(home, shared=home_is_named())
+        elsewhere = current.head(home, shared=home_is_named())
     for name, count in ended.items():
         out.print(f"ended {name} ({count} {'process' if count == 1 else 'processes'})", highlight=False)
     if not ended:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tuner.engine.place import Place
     from tuner.engine.storage import Storage
-    from tuner.engine.sweep import Place
 
 SWEEPS, PANDAS = "sweeps", "pandas"
 

@@ -10,10 +10,10 @@ from tuner.cli.find import NoSweepError, find_sweep
 
 if TYPE_CHECKING:
     from tuner.engine.control import Command
+    from tuner.engine.place import Place
     from tuner.engine.publisher import Published
     from tuner.engine.status import Status
     from tuner.engine.storage import Storage
-    from tuner.engine.sweep import Place
     from tuner.engine.tracking.remote import RemoteSweeps, Seen
 
 

@@ -58,7 +58,7 @@ def named(address: str | None) -> str:
     The one that is up is named as it calls itself: `localhost` could lead to another server, which would get the token.
     """
     from cluster.addresses import same_server
-    from cluster.local import environment
+    from cluster.current import environment
 
     up = environment(own_home(), shared=home_is_named()) if address else {}
     if up and address and same_server(address, up[ADDRESS]):

@@ -18,8 +18,8 @@ from tuner.cli.handle import handle, is_server, standing
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tuner.engine.place import Place
     from tuner.engine.status import Status
-    from tuner.engine.sweep import Place
 
 
 @app.command("list")
@@ -113,7 +113,7 @@ def ui(
     tracking: TrackingUri = None,
 ) -> None:
     """Open MLflow on this user's sweeps, or on one: the server's page, or one that ends with Ctrl-C."""
-    from cluster.local import head
+    from cluster.current import head
     from tuner.engine.tracking import ui_command
 
     where = place(storage)

@@ -73,7 +73,7 @@ def predict(
 def _classifier(model: str, storage: str | None, tracking: str | None) -> Classifier:
     """The registered model, or the one that a sweep exported."""
     from models.classifier import Classifier
-    from tuner.engine.history import MODEL_FOLDER
+    from tuner.engine.objects import MODEL_FOLDER
     from tuner.engine.panda.making import storage_of
 
     where = place(storage)
@@ -86,7 +86,8 @@ def _classifier(model: str, storage: str | None, tracking: str | None) -> Classi
     with tempfile.TemporaryDirectory() as folder:
         names = sweep.names(MODEL_FOLDER)
         if not names:
-            raise ValueError(f"sweep {model} has no model: it has not finished, or no trial reached a finite loss")
+            made, why = ("panda", "no epoch had") if panda else ("sweep", "no trial reached")
+            raise ValueError(f"{made} {model} has no model: it has not finished, or {why} a finite loss")
         for name in names:
             Path(folder, name).write_bytes(sweep.read(f"{MODEL_FOLDER}/{name}"))
         return Classifier.load(Path(folder))

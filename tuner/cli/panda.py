@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tuner.engine.panda.chronicle import Chronicle
     from tuner.engine.panda.execution import Outcome
-    from tuner.engine.sweep import Place
+    from tuner.engine.place import Place
     from tuner.trial import Row
 
 Goal = Annotated[int | None, typer.Option("--epochs", help="The epoch to train to.", min=1)]
@@ -88,6 +88,7 @@ def adopt(
 
 def replayed(name: str, where: Place, out: Console, as_json: bool) -> None:
     """Replays the panda and answers with the comparison; exits if its curve was not reproduced."""
+    from models.columns import counted
     from tuner.engine import archive
     from tuner.engine.assignment import Assignment
     from tuner.engine.panda import line
@@ -95,7 +96,10 @@ def replayed(name: str, where: Place, out: Console, as_json: bool) -> None:
 
     found = chronicle_of(name, where)
     archive.fetch(found.created["snapshot"]["digest"], where.storage, where.snapshots)
-    out.print(f"replaying {found.epoch} epochs and {len(found.schedule.changes)} changes of {name}", highlight=False)
+    out.print(
+        f"replaying {found.epoch} epochs and {counted(len(found.schedule.changes), 'change')} of {name}",
+        highlight=False,
+    )
     result = line.reproduce(Assignment(storage_of(where, name), where.snapshots), found)
     words = "equal to the last bit" if result.bitwise else f"largest relative difference {result.difference:.2e}"
     out.print(f"{name}: {result.epochs} epochs compared, {words}", highlight=False)

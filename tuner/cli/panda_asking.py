@@ -12,6 +12,7 @@ from tuner.cli.panda_looking import Name, find_panda, panda
 
 if TYPE_CHECKING:
     from tuner.engine.journal import Entry
+    from tuner.engine.panda.chronicle import Chronicle
     from tuner.engine.panda.requests import Request
     from tuner.engine.storage import Storage
 
@@ -109,14 +110,15 @@ def _ask(name: str, request: Request, storage: str | None, as_json: bool) -> Non
     stopping, trained = request.verb is Verb.STOP, execution.is_trained(found)
     if stopping and not trained:
         raise ValueError(f"panda {name} is not being trained: there is nothing to stop")
+    before = outlook(found).chronicle
     if not stopping:
-        outlook(found).chronicle.entry_for(request)
+        before.entry_for(request)
     last = max((number for number, _ in Journal(found).entries()), default=0)
     asked = requests.ask(found, request)
     entry = execution.answer(found, asked, last, OBEYED_SECONDS) if trained and not stopping else None
     if entry and "refused" in entry:
         raise ValueError(entry["refused"])
-    out.print(f"{request}: {_became(name, found, entry)}", highlight=False)
+    out.print(f"{request}: {_became(name, found, entry)}{_undone(before, request)}", highlight=False)
     if as_json:
         answer({"panda": name, "asked": str(request), "obeyed": bool(entry), "entry": json.loads(json.dumps(entry))})
 
@@ -132,3 +134,15 @@ def _became(name: str, found: Storage, entry: Entry | None) -> str:
     if entry is None:
         return f"takes effect with caviar panda resume {name}{expected.longer}"
     return f"in effect after epoch {entry.get('epoch', expected.chronicle.epoch)}"
+
+
+def _undone(before: Chronicle, request: Request) -> str:
+    """What a rewind also brings back: settings that were changed since, but for those that it sets itself."""
+    from tuner.engine.panda.requests import Verb
+
+    if request.verb is not Verb.REWIND or request.epoch is None:
+        return ""
+    now = before.schedule.shown(before.epoch)
+    then = before.schedule.cut(request.epoch).shown(request.epoch)
+    back = [f"{name}={value}" for name, value in then.items() if name not in request.values and value != now[name]]
+    return f"; {', '.join(back)} again" if back else ""

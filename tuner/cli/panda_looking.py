@@ -11,7 +11,7 @@ from tuner.cli.app import Json, StorageUri, answer, app, console, place
 
 if TYPE_CHECKING:
     from tuner.engine.panda.chronicle import Chronicle
-    from tuner.engine.sweep import Place
+    from tuner.engine.place import Place
 
 panda = typer.Typer(no_args_is_help=True, help="Train one model and change it by hand while it trains.")
 app.add_typer(panda, name="panda")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cluster.schedule import Occurrence
-    from tuner.engine.sweep import Place
+    from tuner.engine.place import Place
     from tuner.retune.policy import Policy
     from tuner.retune.setting import Runner, Setting
     from tuner.retune.states import Period

@@ -36,6 +36,8 @@ def report(
     """Write what a sweep found, or how a model fared from period to period, as one HTML file that needs no network."""
     if (name is None) == (retune is None):
         raise typer.BadParameter("name a sweep, or a model or policy with --retune: one of the two")
+    if out and not out.parent.is_dir():
+        raise typer.BadParameter(f"{out.parent} is no folder: make it, or write elsewhere")
     if name is not None:
         subject, found = _sweep(name, storage, out)
     else:
@@ -48,7 +50,7 @@ def report(
 def _sweep(name: str, storage: str | None, out: Path | None) -> tuple[str, str]:
     """The sweep's id, and where its report was written."""
     from tuner.engine.accounting import account
-    from tuner.engine.history import REPORT
+    from tuner.engine.objects import REPORT
     from tuner.engine.status import read
     from tuner.engine.sweep import load
     from tuner.review.report import report as page

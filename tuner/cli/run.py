@@ -30,8 +30,8 @@ from tuner.cli.waiting import waiting
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tuner.engine.execution import SweepResult
-    from tuner.engine.sweep import Place
+    from tuner.engine.conclusion import SweepResult
+    from tuner.engine.place import Place
 
 
 @app.command()

@@ -46,7 +46,7 @@ def run(policies: Annotated[list[Path], typer.Argument(help="Policies, YAML file
 
 def _environment() -> Mapping[str, str]:
     """What this command was given: the cluster that is up now may be another one when a tick looks for it."""
-    from cluster.local import environment
+    from cluster.current import environment
 
     found = environment(own_home(), shared=home_is_named())
     return {name: value for name, value in os.environ.items() if found.get(name) != value}

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from models.columns import DataError
+from models.errors import DataError
 from tuner.data.formats import READERS
 from tuner.data.source import find_files
 from tuner.spec import Spec

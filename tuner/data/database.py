@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
-from models.features import DataError
+from models.errors import DataError
 from tuner.data.formats import Table
 
 if TYPE_CHECKING:

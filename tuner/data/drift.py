@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
-from models.columns import DataError, Kind, counted
+from models.columns import Kind, counted
+from models.errors import DataError
 from tuner.data.discriminator import Discriminator, discriminate, subsample
 from tuner.data.paired import Values, paired
 from tuner.data.shift import Shift, shift_of

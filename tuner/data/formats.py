@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
 
-from models.columns import DataError, counted, require_unique
+from models.columns import counted, require_unique
+from models.errors import DataError
 from tuner.data.request import NPZ_TARGET
 
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}

@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.columns import counted
-from models.features import DataError, Encoder, Kind, kind_of
+from models.errors import DataError
+from models.features import Encoder, Kind, kind_of
 from tuner.data.description import absences, describe, warnings_of
 from tuner.data.request import Request
 from tuner.data.source import read

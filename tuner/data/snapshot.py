@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.features import DataError, Encoder
+from models.errors import DataError
+from models.features import Encoder
 from tuner.data.preparation import Prepared, prepare
 from tuner.data.request import Request
 from tuner.data.splits import PARTS

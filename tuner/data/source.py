@@ -11,7 +11,8 @@ import fsspec
 import pandas as pd
 
 from models.columns import ISO_8601, counted
-from models.features import DataError, Kind, kind_of, require, times_of
+from models.errors import DataError
+from models.features import Kind, kind_of, require, times_of
 from tuner.data.database import hide_secrets, query_table
 from tuner.data.formats import READERS, Table
 from tuner.data.request import NPZ_TARGET

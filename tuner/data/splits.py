@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.columns import DataError, counted
+from models.columns import counted
+from models.errors import DataError
 from tuner.data.request import By, Size
 
 PARTS = ("train", "validation", "holdout")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from models.features import DataError
+from models.errors import DataError
 
 ALLOWED = "CAVIAR_SPEC_VARIABLES"
 JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it, under this odd name, for the commands that are its jobs

@@ -12,9 +12,9 @@ from tuner.engine import stages
 from tuner.engine.account import Account, Draw, Told, Work
 from tuner.engine.evidence import loss_after
 from tuner.engine.examined import take
-from tuner.engine.history import REPORT
 from tuner.engine.journal import Journal
 from tuner.engine.luck import luck_of
+from tuner.engine.objects import REPORT
 from tuner.engine.result import figures, leaderboard
 from tuner.trial import Stage, Trial
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from models.columns import DataError
+from models.errors import DataError
 from tuner.data.snapshot import Snapshot
 from tuner.engine.locks import locked
 from tuner.engine.storage import Storage, StorageError

@@ -11,8 +11,8 @@ from safetensors import safe_open
 from models.config import Config
 from models.training import Slots
 from tuner.engine import weights
-from tuner.engine.history import partial_name
 from tuner.engine.journal import rows_from_json, rows_to_json
+from tuner.engine.objects import partial_name
 from tuner.engine.storage import Storage
 from tuner.trial import Row, Trial
 

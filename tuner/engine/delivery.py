@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from models.columns import DataError
+from models.errors import DataError
 from tuner.data.snapshot import Snapshot
 from tuner.engine import archive
 from tuner.engine.storage import StorageError

@@ -22,10 +22,10 @@ def evidence(ledger: Ledger) -> dict[str, Any] | None:
     """Importance and distinct values of each searched hyperparameter, as JSON; None where nothing is searched.
 
     Trials are compared after as many epochs as all have, those of the first rung, and over the values that were tried:
-    what a sampler has avoided cannot matter. `explained` says how well their
-    ranking is foretold from the hyperparameters, on held-out trials (None: too few trials); unless it is more than
-    chance makes of so many, `believed` is False and no axis `mattered`. `share` is an axis's part of the importance of
-    all, `tried` its distinct values, `grid` how many it has in a grid of as many trials; `words` says it all.
+    what a sampler has avoided cannot matter. `explained` says how well their ranking is foretold from the
+    hyperparameters, on held-out trials (None: too few trials); unless it is more than chance makes of so many,
+    `believed` is False and no axis `mattered`. `share` is an axis's part of the importance of all, `tried` its distinct
+    values, `grid` how many it has in a grid of no more trials, or in the coarsest one; `words` says it all.
     """
     if not ledger.space.axes:
         return None

@@ -3,62 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tuner.data import variables
-from tuner.engine import accounting, archive, build, control, pause, status
+from tuner.engine import archive, control, interrupts, pause, status
 from tuner.engine.account import Draw
+from tuner.engine.conclusion import SweepResult, conclude, end, published
 from tuner.engine.control import Command, Verb
-from tuner.engine.history import MODEL_FOLDER, REPORT, History
+from tuner.engine.history import History
 from tuner.engine.journal import Journal, JournalError
+from tuner.engine.place import Place
 from tuner.engine.publisher import Publisher
-from tuner.engine.result import figures, leaderboard
 from tuner.engine.storage import Storage
-from tuner.engine.sweep import Place, Show, load
-from tuner.engine.verdict import summary
+from tuner.engine.sweep import Show, load
 from tuner.spec import Spec
 from tuner.trial import Row
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from tuner.engine.ledger import Ledger
 
 MACHINE_SECONDS = 600.0  # how long a cluster may take to start a machine that is large enough for a worker
 ENDINGS: Mapping[type[BaseException], str] = {KeyboardInterrupt: "interrupted", pause.StoppedError: "stopped"}
-DRAIN_SECONDS = 60.0  # how long a finished sweep waits for MLflow before it says what is still to be sent
-JOB_DRAIN_SECONDS = 900.0  # in a job, whose last line nobody may read: also for an MLflow that is away
-
-
-@dataclass(frozen=True, slots=True)
-class SweepResult:
-    """What a sweep found.
-
-    `figures` is the object that `run --json` prints, `leaderboard` the best trials as flat records, `trials` a
-    data frame with one row a trial, `unsent` says why MLflow has not got everything yet (None: it has), `unreported`
-    why there is no report (None: there is, or none was asked for).
-    """
-
-    figures: dict[str, Any]
-    leaderboard: list[dict[str, Any]]
-    trials: pd.DataFrame
-    unsent: str | None
-    unreported: str | None = None
-
-    @property
-    def sweep(self) -> str:
-        return str(self.figures["sweep"])
-
-    @property
-    def best(self) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = self.figures["best"]
-        return found
 
 
 def execute(sweep_id: str, place: Place, show: Show = lambda _: None, draw: Draw | None = None) -> SweepResult:
@@ -83,8 +51,8 @@ def execute(sweep_id: str, place: Place, show: Show = lambda _: None, draw: Draw
             if not concluded:
                 _finish(sweep_id, spec, place, history, reporter, draw=draw)
             elif not history.ended:  # killed between its last entries
-                _end(sweep, spec, history, draw)
-            result = _published(sweep, history, publisher)
+                end(sweep, spec, history, draw)
+            result = published(sweep, history, publisher)
         except BaseException as error:
             _abandon(history, ledger, reporter, error)
             raise
@@ -129,13 +97,13 @@ def _finish(
         with ray_cluster(place.home):
             command = _train(sweep_id, spec, place, history, reporter)
             if command is None:  # before Ray is stopped, so that both MLflow and Ray end meanwhile
-                _conclude(sweep, history, reporter)
-                _end(sweep, spec, history, draw)
+                conclude(sweep, history, reporter)
+                end(sweep, spec, history, draw)
         if command is not None:
             pause.obey(command, sweep, history, reporter)
     if not history.concluded:
-        _conclude(sweep, history, reporter)
-        _end(sweep, spec, history, draw)
+        conclude(sweep, history, reporter)
+        end(sweep, spec, history, draw)
 
 
 def _require_snapshot(sweep: Storage, place: Place) -> None:
@@ -150,6 +118,7 @@ def _train(sweep_id: str, spec: Spec, place: Place, history: History, reporter: 
     ledger = history.ledger
 
     def observe(running: dict[str, Row]) -> None:
+        interrupts.heed()
         reporter.report(ledger, "running", running=running)
 
     return driver.run(
@@ -163,49 +132,6 @@ def _train(sweep_id: str, spec: Spec, place: Place, history: History, reporter: 
         deadline=time.time() + spec.budget.hours * 3600 - history.seconds if spec.budget.hours else None,
         observe=observe,
     )
-
-
-def _conclude(sweep: Storage, history: History, reporter: status.Reporter) -> None:
-    """Writes the result into the journal and beside it."""
-    ledger = history.ledger
-    reporter.report(ledger, "running", "publish")
-    created = Journal(sweep).read(1)
-    found = figures(ledger, created["snapshot"]["class_counts"])
-    exported = found["reason"] is None and sweep.exists(f"{MODEL_FOLDER}/model.json")
-    result = {
-        "sweep": created["sweep"],
-        "status": "finished" if exported else "failed",
-        **found,
-        "seconds": history.seconds,
-        "model_path": sweep.path(MODEL_FOLDER) if exported else None,
-    }
-    sweep.write("result.json", json.dumps(result).encode())
-    history.write(
-        "result",
-        result={**result, "summary_markdown": summary(created["sweep"], result)},
-        model_dir=MODEL_FOLDER if exported else None,
-        leaderboard=leaderboard(ledger),
-        rounds=ledger.rounds,
-    )
-
-
-def _end(sweep: Storage, spec: Spec, history: History, draw: Draw | None) -> None:
-    """Writes the last entries. The report's comes before: meanwhile the result is published, and the model."""
-    if draw:
-        accounting.write_report(sweep, spec, history, draw)
-    result = json.loads(sweep.read("result.json"))
-    history.write("ended", status=result["status"], reason=result.get("reason") or "")
-
-
-def _published(sweep: Storage, history: History, publisher: Publisher) -> SweepResult:
-    """The result, once MLflow has it too or has been waited for."""
-    ledger = history.ledger
-    job = variables.JOB in os.environ
-    where = publisher.wait(JOB_DRAIN_SECONDS, JOB_DRAIN_SECONDS) if job else publisher.wait(DRAIN_SECONDS)
-    result = json.loads(sweep.read("result.json"))
-    result |= {"parent_run_id": where.parent_run_id, "model_uri": where.model_uri, "model_alias": where.model_alias}
-    result["report_path"] = sweep.path(REPORT) if sweep.exists(REPORT) else None
-    return SweepResult(result, leaderboard(ledger), build.frame(ledger), where.error, history.unreported)
 
 
 def _abandon(history: History, ledger: Ledger, reporter: status.Reporter, error: BaseException) -> None:

@@ -19,30 +19,12 @@ from tuner.engine.journal import (
     rows_to_json,
 )
 from tuner.engine.ledger import Ledger
+from tuner.engine.objects import partial_name, result_name
+from tuner.engine.stopwatch import Stopwatch
 from tuner.engine.storage import Storage, StorageError
 from tuner.trial import Pack, Row, State
 
 HOPELESS = 3  # so many failed trials, and no other, are no bad luck
-MODEL_FOLDER = "model"  # where the worker that refits the winner exports it
-REPORT = "report.html"  # the page that says what a sweep found
-
-
-def result_name(pack_id: int) -> str:
-    """The object in which a worker leaves what a pack did."""
-    return f"packs/{pack_id:06d}.json"
-
-
-def partial_name(pack_id: int) -> str:
-    """The object in which a worker leaves a pack that is not at its end."""
-    return f"state/{pack_id:06d}.partial.safetensors"
-
-
-def give_up(sweep: Storage, pack_id: int, error: Exception) -> None:
-    """Leaves the error as the pack's result; one of the storage is marked, for it is no fault of the pack's."""
-    of_storage = isinstance(error, StorageError)
-    told = str(error) if of_storage else f"{type(error).__name__}: {error}"
-    result = {"error": told, "of_storage": of_storage, "host": socket.gethostname()}
-    sweep.write(result_name(pack_id), json.dumps(result).encode())
 
 
 class CannotTrainError(RuntimeError):
@@ -66,9 +48,7 @@ class History:
         self.unreported: str | None = None
         self.concluded = False  # the sweep has its result
         self.ended = False  # and its journal says so
-        self._resting = False  # ended or paused, and not yet taken up again
-        self._spent = 0.0  # seconds of attempts before this one
-        self._began = self._last = clock()
+        self._worked = Stopwatch(clock())
         self._sweep = sweep
         self._journal = journal
         self._clock = clock
@@ -77,7 +57,7 @@ class History:
         """Applies all entries. JournalError if the ledger decides otherwise than it did when they were written."""
         for number, entry in self._journal.entries():
             kind = entry["kind"]
-            self._pass(kind, entry["time"])
+            self._worked.note(kind, entry["time"])
             self._conclude(kind, entry)
             if kind == "ended":
                 self.ended = entry["status"] in ("finished", "failed")
@@ -103,12 +83,12 @@ class History:
     @property
     def seconds(self) -> float:
         """How long the sweep has been worked on, over all attempts."""
-        return self._spent + self._clock() - self._began
+        return self._worked.seconds(self._clock())
 
     @property
     def seconds_on_record(self) -> float:
         """The same up to the journal's last entry, for those who only read it."""
-        return self._spent + self._last - self._began
+        return self._worked.seconds()
 
     def begin(self) -> None:
         """Notes that a driver starts (or starts again), and takes in the packs that ended without one.
@@ -182,7 +162,7 @@ class History:
     def write(self, kind: str, patience: float = 0.0, **fields: Any) -> int:
         """Appends an entry; returns its number. `patience`: see `Journal.append`."""
         now = self._clock()
-        self._pass(kind, now)
+        self._worked.note(kind, now)
         self._conclude(kind, fields)
         return self._journal.append({"kind": kind, "time": now, **fields}, patience)
 
@@ -206,20 +186,6 @@ class History:
         self.concluded = self.concluded or kind == "result"
         if kind == "report":
             self.unreported = entry["error"]
-
-    def _pass(self, kind: str, now: float) -> None:
-        """Counts the time of an attempt up to its last entry, because what follows may be the pause after a kill.
-
-        What is written while the sweep rests, an extension, is no work.
-        """
-        if kind == "attempt":
-            self._spent += self._last - self._began
-            self._began = now
-        elif kind == "created":
-            self._began = now
-        if kind == "attempt" or not self._resting:
-            self._last = now
-        self._resting = kind in ("ended", "paused") or (self._resting and kind != "attempt")
 
     def _tell(self, entry: Entry) -> None:
         holdout = {trial: (loss, accuracy) for trial, (loss, accuracy) in entry["holdout"].items()}

@@ -39,12 +39,14 @@ def measure(points: Floats, losses: Floats, seed: int) -> Importance | None:
     there is nothing to learn from: fewer than 20 trials, no axis, or no two different losses. Equal arguments give
     equal answers.
     """
+    if len(points) < FEWEST or not points.shape[1]:
+        return None
     random = np.random.Generator(np.random.Philox(seed))
     if len(points) > MOST:
         some = np.sort(random.choice(len(points), MOST, replace=False))
         points, losses = points[some], losses[some]
     ranks = _ranks(losses)
-    if len(points) < FEWEST or not points.shape[1] or np.ptp(ranks) == 0:
+    if np.ptp(ranks) == 0:
         return None
     # At a random place the value of an inactive axis tells nothing, not even that it is inactive: whatever makes it so
     # (the optimizer, say) is credited itself.

@@ -47,12 +47,12 @@ def reach(seeds: Sequence[float]) -> float | None:
     Half of Student's prediction interval for one more value of a normal distribution, t · sd · sqrt(1 + 1/n) with n - 1
     degrees of freedom (Hahn and Meeker, Statistical Intervals, 1991).
     """
-    from scipy import stats
+    from scipy.special import stdtrit  # scipy.stats takes a second to import
 
     spread = stdev(seeds) if len(seeds) > 1 else 0.0
     if not spread:
         return None
-    quantile = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(seeds) - 1))
+    quantile = float(stdtrit(len(seeds) - 1, 0.5 + CONFIDENCE / 2))
     return quantile * spread * math.sqrt(1 + 1 / len(seeds))
 
 

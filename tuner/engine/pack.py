@@ -11,8 +11,9 @@ from typing import Any
 import ray
 from ray import tune
 
-from tuner.engine import delivery, history
+from tuner.engine import delivery
 from tuner.engine.journal import rows_to_json
+from tuner.engine.objects import give_up
 from tuner.engine.storage import Storage
 from tuner.trial import Row
 
@@ -46,7 +47,7 @@ class PackTrainable(tune.Trainable):
             print(error, file=sys.stderr, flush=True)  # in Ray's log of this worker
             raise
         except Exception as error:  # the same pack would fail again: an outcome, nothing for Tune to retry
-            history.give_up(Storage(self.config["sweep"]), self.config["pack"], error)
+            give_up(Storage(self.config["sweep"]), self.config["pack"], error)
         return {"done": True, "progress": "[]"}
 
     @staticmethod

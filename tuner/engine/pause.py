@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 
-from tuner.engine import control
+from tuner.engine import control, interrupts
 from tuner.engine.control import Command, Verb
 from tuner.engine.history import History
 from tuner.engine.status import Reporter
@@ -40,6 +40,7 @@ def _wait(sweep: Storage, history: History, reporter: Reporter) -> None:
     """Until the command to resume."""
     reported = -math.inf
     while True:
+        interrupts.heed()
         if time.monotonic() - reported > REPORT_SECONDS:
             reporter.report(history.ledger, "paused", history.ledger.stage.value)
             reported = time.monotonic()

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import psutil
 
 from tuner.engine import build, stages
-from tuner.engine.execution import DRAIN_SECONDS
+from tuner.engine.conclusion import DRAIN_SECONDS
 from tuner.engine.pace import Pace, Sizes
+from tuner.engine.place import Place
 from tuner.engine.plan import Surroundings
 from tuner.engine.probes import middle, probes
 from tuner.engine.rehearsals import Sweeps
 from tuner.engine.storage import Storage
-from tuner.engine.sweep import Place
 from tuner.search import samplers
 from tuner.spec import Spec, from_mapping
 from tuner.trial import Value

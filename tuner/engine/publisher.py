@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, fields
 from typing import Any
 
+from tuner.engine import interrupts
 from tuner.engine.storage import Storage
 
 CURSOR = "tracking.json"
@@ -61,6 +62,7 @@ class Publisher:
         """
         began = time.monotonic()
         while time.monotonic() - began < seconds:
+            interrupts.heed()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(1.0)
                 break

@@ -7,9 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner.engine import archive, build, earlier, inheritance, status
@@ -17,6 +15,7 @@ from tuner.engine.earlier import Earlier
 from tuner.engine.history import History
 from tuner.engine.inheritance import Inheritance
 from tuner.engine.journal import FIRST_ENTRY, Journal
+from tuner.engine.place import Place
 from tuner.engine.storage import Storage, StorageError
 from tuner.spec import NAME, NAME_RULE, Spec, parse
 
@@ -25,22 +24,6 @@ if TYPE_CHECKING:
 
 LONGEST_ID = 64
 Show = Callable[[status.Status], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where sweeps live: `home` on this machine, `storage` for durable state, `tracking` for people to look at."""
-
-    home: Path
-    storage: Storage
-    tracking: str
-
-    def sweep(self, sweep_id: str) -> Storage:
-        return self.storage.child(f"sweeps/{sweep_id}")
-
-    @property
-    def snapshots(self) -> Path:
-        return self.storage.local("snapshots") or self.home / "snapshots"
 
 
 class SweepExistsError(ValueError):

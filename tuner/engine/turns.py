@@ -15,7 +15,7 @@ from tuner.engine.pack import LEAVE
 from tuner.engine.presence import IDLE_SECONDS, Presence
 
 if TYPE_CHECKING:
-    from tuner.engine.driver import PackSearcher
+    from tuner.engine.searcher import PackSearcher
 
 RETRIES = 3  # how often a pack is trained again whose worker or host was lost
 

@@ -88,12 +88,14 @@ def verdict(ledger: Ledger, found: Mapping[str, Any]) -> str:
     if not measured or not winner:
         return "The winner was not measured on a holdout."
     parts = [_gap(metric, measured, holdout["class_prior"], "the class prior")] if holdout["class_prior"] else []
-    if holdout["softmax_regression"] and baseline and baseline.id != winner.id:
+    compared = bool(holdout["softmax_regression"] and baseline and baseline.id != winner.id)
+    if compared:
         parts.append(_gap(metric, measured, holdout["softmax_regression"], "plain softmax regression"))
     loss, accuracy = f"loss of {measured['loss']:.4f}", f"accuracy of {measured['accuracy']:.1%}"
     text = f"On the holdout the winner's {loss if metric == 'val_loss' else accuracy} is " + " and ".join(parts) + "."
     if stages.is_softmax_regression(winner):
-        text += " It has no hidden layer: it is softmax regression itself."
+        both = "both are softmax regressions, trained differently"
+        text += f" It has no hidden layer: {both if compared else 'it is softmax regression itself'}."
     elif not holdout["softmax_regression"]:
         text += _no_baseline(ledger)
     return text + _refit_warning(measured, found["confirmed"])

@@ -16,8 +16,8 @@ from models.training import Arrays, Slots, train
 from tuner.engine import checkpoint, control, examined, weights
 from tuner.engine.assignment import Assignment, assignment
 from tuner.engine.checkpoint import Progress
-from tuner.engine.history import MODEL_FOLDER, result_name
 from tuner.engine.journal import Journal, pack_from_json, rows_to_json
+from tuner.engine.objects import MODEL_FOLDER, result_name
 from tuner.trial import Pack, Row, Stage, Trial
 
 CHECKPOINT_SECONDS = 60.0  # so much of a pack's training is lost at most with its worker

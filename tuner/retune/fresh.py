@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.columns import DataError
+from models.errors import DataError
 from tuner.data import drift
 from tuner.retune import check, material, specs
 from tuner.retune.contenders import measure

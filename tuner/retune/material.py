@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.columns import DataError
+from models.errors import DataError
 from tuner.data import preparation, snapshot
 from tuner.engine import build
+from tuner.engine.place import Place
 from tuner.engine.storage import Storage
-from tuner.engine.sweep import Place
 from tuner.spec import Spec
 
 WINDOW, HOLDOUT, FACTS = "window.parquet", "holdout.parquet", "facts.json"

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from tuner.engine import execution, sweep
 from tuner.engine.connect import ray_cluster
 from tuner.engine.history import CannotTrainError
-from tuner.engine.sweep import Place, Show
+from tuner.engine.place import Place
+from tuner.engine.sweep import Show
 from tuner.review.report import report
 from tuner.spec import Spec
 

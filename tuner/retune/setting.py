@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from tuner.engine.place import Place
 from tuner.engine.storage import Storage
-from tuner.engine.sweep import Place
 from tuner.engine.tracking.champions import Champions
 from tuner.retune.periods import Claim, Periods
 from tuner.retune.policy import Policy, slug

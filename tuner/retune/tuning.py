@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from models.columns import DataError
+from models.errors import DataError
 from tuner.engine import publisher
 from tuner.engine.journal import Journal
 from tuner.engine.pause import StoppedError

@@ -102,7 +102,9 @@ def describe_best(
         facts.add_row("early end", Text(f"{figures['halted']}; the trials left out were not drawn at random", "yellow"))
     for one in figures["failures"][:FAILURES]:
         facts.add_row("failed", Text(f"{_count(one['trials'], 'trial')}: {one['reason']}", style="yellow"))
-    return Group(lead, _leaderboard(leaderboard), "", facts)
+    more = figures["trials"] - len(leaderboard[:SHOWN])
+    others = f"    …  {_count(more, 'more trial')}, in MLflow\n" if leaderboard and more else ""
+    return Group(lead, _leaderboard(leaderboard), others, facts)
 
 
 def _winner(figures: Mapping[str, Any]) -> str:

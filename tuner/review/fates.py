@@ -63,7 +63,7 @@ def fate(told: Told, epochs: int, account: Account) -> str:
         return "fully trained"
     if told.rows[-1].epoch > epochs:
         return "went on"
-    return "stopped" if told.state in (State.STOPPED, State.FAILED) else "waiting"
+    return "waiting" if told.state in (State.WAITING, State.RUNNING) else "stopped"
 
 
 def scatter(

@@ -73,7 +73,7 @@ def screen(status: Glance, hint: str = "", since: float = 0.0) -> RenderableType
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column(ratio=1)
-    facts.add_row("trials", states_text(status.states) or _starting(status))
+    facts.add_row("trials", states_text(status) or _starting(status))
     for epochs, reached in status.rungs:
         bar = ProgressBar(total=max(status.trials, 1), completed=reached, width=BAR)
         row = Table.grid(padding=(0, 1))

@@ -51,7 +51,7 @@ class Glance(Protocol):
 
 def one_line(status: Glance) -> str:
     """The status in one line of plain text."""
-    parts = [f"{status.phase}: {states_text(status.states) or 'starting'}"]
+    parts = [f"{status.phase}: {states_text(status) or 'starting'}"]
     if any(reached for _, reached in status.rungs):
         parts.append("at epochs " + ", ".join(f"{epochs}: {reached}" for epochs, reached in status.rungs))
     if status.best:
@@ -66,9 +66,7 @@ def panel(status: Glance) -> RenderableType:
     grid.add_column(style="bold")
     grid.add_column()
     grid.add_row("sweep", f"{status.sweep}  [dim]{status.phase}[/dim]")
-    grid.add_row(
-        "trials", states_text(status.states) or ("starting workers …" if status.status == "running" else "none")
-    )
+    grid.add_row("trials", states_text(status) or ("starting workers …" if status.status == "running" else "none"))
     for epochs, reached in status.rungs:
         width = round(30 * reached / status.trials) if status.trials else 0
         grid.add_row(f"epoch {epochs}", Text("█" * width + f" {reached}", style="cyan"))
@@ -120,9 +118,10 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
-def states_text(states: Mapping[str, int]) -> str:
-    """How many trials there are in each state."""
-    return ", ".join(f"{number} {state}" for state, number in states.items())
+def states_text(status: Glance) -> str:
+    """How many trials there are in each state; where the sweep does not run, none is running: those were begun."""
+    words = {} if status.status == "running" else {"running": "begun"}
+    return ", ".join(f"{number} {words.get(state, state)}" for state, number in status.states.items())
 
 
 def best_text(best: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.columns import DataError, require
+from models.columns import require
+from models.errors import DataError
 from tuner.data.guessing.header import require_header
 from tuner.data.guessing.leaks import gives_away
 from tuner.data.guessing.remarks import remarks

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from models.columns import DataError, Kind, kind_of
+from models.columns import Kind, kind_of
+from models.errors import DataError
 
 
 def require_header(frame: pd.DataFrame) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from models.columns import DataError, Kind, counted, kind_of, numbers_of
+from models.columns import Kind, counted, kind_of, numbers_of
+from models.errors import DataError
 from tuner.data.guessing.names import ends_as_target, is_target
 
 MOST_CLASSES = 50

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from models.columns import ISO_8601, DataError, Kind, counted, kind_of, numbers_of
+from models.columns import ISO_8601, Kind, counted, kind_of, numbers_of
+from models.errors import DataError
 from tuner.data.guessing.names import TIMES, is_birth, noun
 from tuner.data.source import timestamps
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from models.columns import DataError, Kind, counted, kind_of, numbers_of
+from models.columns import Kind, counted, kind_of, numbers_of
+from models.errors import DataError
 from tuner.data.guessing.names import IDENTIFIERS, NUMBERS, is_index, noun
 from tuner.data.guessing.times import holds_times, unread_times
 

@@ -11,7 +11,7 @@ from typing import Any
 from models.classifier import Classifier
 from models.inference import Inference
 from tuner.engine.assignment import Assignment
-from tuner.engine.history import MODEL_FOLDER
+from tuner.engine.objects import MODEL_FOLDER
 from tuner.engine.panda import account, line
 from tuner.engine.panda.chronicle import Chronicle
 from tuner.engine.panda.session import Session

@@ -20,9 +20,9 @@ from tuner.engine.panda.outlook import outlook
 from tuner.engine.panda.requests import Request, Verb
 from tuner.engine.panda.session import Session
 from tuner.engine.panda.settings import EPOCHS
+from tuner.engine.place import Place
 from tuner.engine.publisher import Published, Publisher
 from tuner.engine.storage import Storage
-from tuner.engine.sweep import Place
 from tuner.trial import Row
 
 DRAIN_SECONDS = 60.0  # how long a panda that has ended waits for MLflow

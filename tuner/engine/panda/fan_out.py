@@ -17,6 +17,7 @@ from typing import Any
 
 from models.config import Config
 from models.training import Slots, train
+from tuner.engine import interrupts
 from tuner.engine.assignment import Assignment
 from tuner.engine.journal import rows_to_json
 from tuner.engine.panda import account, around, line
@@ -128,6 +129,7 @@ def _train(
     for evaluations in train(
         slots, arrays, order_seed=given.order_seed, to_epoch=to_epoch, epoch_rows=given.epoch_rows
     ):
+        interrupts.heed()
         if over.is_set():
             return
         for found in evaluations:

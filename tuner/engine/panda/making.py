@@ -16,8 +16,9 @@ from tuner.engine.journal import FIRST_ENTRY, Entry, Journal, JournalError, rows
 from tuner.engine.panda import states
 from tuner.engine.panda.chronicle import LABEL
 from tuner.engine.panda.schedule import Schedule
+from tuner.engine.place import Place
 from tuner.engine.storage import Storage, StorageError
-from tuner.engine.sweep import Place, new_id
+from tuner.engine.sweep import new_id
 from tuner.spec import NAME, NAME_RULE, Spec
 from tuner.trial import Row, Stage, Trial, Value, seed_of
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.training import Slots
+from tuner.engine import interrupts
 from tuner.engine.assignment import Assignment
 from tuner.engine.journal import Journal, rows_to_json
 from tuner.engine.panda import line, requests, states
@@ -89,6 +90,7 @@ class Session:
         for row in line.advance(slots, found.schedule, self.given, found.goal):
             self._pending.append(row)
             self._show(found, row)
+            interrupts.heed()
             if not math.isfinite(row.val_loss):
                 break
             if self._is_due() or self._has_news():

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from tuner.engine.history import REPORT
+from tuner.engine.objects import REPORT
 from tuner.engine.storage import Storage
 from tuner.engine.tracking.store import MlflowStore
 from tuner.spec import masked

@@ -5,16 +5,21 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from tuner.engine.locks import locked
 from tuner.engine.tracking import served_artifacts
 
+if TYPE_CHECKING:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
 
 def prepare(uri: str) -> SqlAlchemyStore:
     """Opens the embedded store and makes its tables; once, because MLflow's migration fails in two processes."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # who asks a server need not wait for it
+
     path = _database(uri)
     served_artifacts.read_from(artifact_root(uri))
     with locked(path.with_suffix(".lock")):

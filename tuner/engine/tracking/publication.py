@@ -5,21 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
-
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from tuner.engine.journal import Journal
 from tuner.engine.storage import Storage
 from tuner.engine.tracking import attachments, views
-from tuner.engine.tracking.bulk import Letter, write
 from tuner.engine.tracking.cursor import Cursor
 from tuner.engine.tracking.panda import PandaProjection, is_panda
 from tuner.engine.tracking.projection import PARENT, Projection
 from tuner.engine.tracking.registry import Origin, register
 from tuner.engine.tracking.store import Found, MlflowStore, RefusedError, or_refused, own_tags, told
 from tuner.spec import masked
+
+if TYPE_CHECKING:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 DELETED = "its run was deleted in MLflow; restore it there to see it"
 
@@ -185,6 +185,8 @@ class Publication:
 
     def _send_together(self, store: SqlAlchemyStore, names: Sequence[str]) -> None:
         """All these trials in one transaction."""
+        from tuner.engine.tracking.bulk import Letter, write  # MLflow's tables, which no server needs
+
         letters = []
         for name in names:
             run, found = self.projection.runs[name], self._runs.get(name)

@@ -66,6 +66,7 @@ class _Publisher:
         self._begun = False
 
     def run(self) -> bool:
+        """Sends until the sweep has ended, or its driver has left and patience ends; whether MLflow has everything."""
         session: Publication | None = None
         pause = FIRST_PAUSE
         while True:
