@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup demo test lint types bench bench-quick clean
+.PHONY: setup demo test proof lint types bench bench-quick clean
 
 setup: $(STAMP)
 
@@ -28,7 +29,11 @@ types: $(STAMP)
 
 # a file is one process's: its cluster starts once; half of the time is waiting, so two share the cores well
 test: lint types
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
+
+# what is long: machines that are lost, whole deployments, kills at every moment
+proof: $(STAMP)
+	$(PYTEST) -m slow
 
 # all of it, on a quiet machine: under half an hour; writes benchmarks/RESULTS.md
 bench: $(STAMP)

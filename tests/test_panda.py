@@ -164,7 +164,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(panda: Storage, plain: St
     assert losses(panda) == losses(plain)
     refused = [entry["refused"] for _, entry in Journal(panda).entries() if entry["kind"] == "refused"]
     assert refused == [
-        "the epoch must be one from 0 to 2, the last one of this line, not to 9",
+        "the epoch must be from 0 to 2, the last of this line, not 9",
         "beta1 has no effect here: it is active only where optimizer is adam, and here it is momentum",
         "epochs must be a whole number of at least 6 (trained so far), got 2",
     ]

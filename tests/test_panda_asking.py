@@ -43,16 +43,16 @@ def rewind(epoch: int, **values: float) -> Request:
 
 def test_what_waits_counts_in_what_can_be_asked(panda: Storage, place: Place) -> None:
     assert "takes effect with caviar panda resume po" in caviar("panda", "rewind", "po", "--epoch", "2")
-    with pytest.raises(ValueError, match="from 0 to 2, the last one of this line, not to 4"):
+    with pytest.raises(ValueError, match="from 0 to 2, the last of this line, not 4"):
         caviar("panda", "rewind", "po", "--epoch", "4")
     requests.ask(panda, rewind(4))  # somebody was quicker
     said = " ".join(caviar("panda", "show", "po").split())
-    assert "asked: rewind 2 asked: rewind 4, which will be refused: the epoch must be one from 0 to 2" in said
+    assert "asked: rewind 2 asked: rewind 4, which will be refused: the epoch must be from 0 to 2" in said
     heard: list[str] = []
     session = Session(panda, place.snapshots, commit_seconds=0.0, tell=heard.append)
     session.begin()
     assert heard[0] == "rewind 2: in effect after epoch 2"
-    assert heard[1].startswith("rewind 4: refused: the epoch must be one from 0 to 2")
+    assert heard[1].startswith("rewind 4: refused: the epoch must be from 0 to 2")
     assert (session.run(), outlook(panda).waiting) == ("finished", ())
 
 

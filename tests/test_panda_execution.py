@@ -78,7 +78,7 @@ def test_what_the_commands_say(place: Place, digits: Path) -> None:
     for words, said in (
         (("set", "po", "hidden_units=3"), "hidden_units cannot change"),
         (("set", "nobody", "momentum=0.5"), "no panda 'nobody'"),
-        (("rewind", "po", "--epoch", "4"), "must be one from 0 to 2"),
+        (("rewind", "po", "--epoch", "4"), "must be from 0 to 2"),
         (("stop", "po"), "is not being trained"),
     ):
         with pytest.raises(ValueError, match=said):

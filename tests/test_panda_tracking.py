@@ -104,7 +104,7 @@ def test_tags_change_it_and_are_answered(place: Place, digits: Path, store: Mlfl
         ("caviar.command", "stop", "stop: it was set while nobody trained the panda, and is dropped"),
         ("caviar.set", "learning_rate=0.003", "learning_rate=0.003: accepted"),
         ("caviar.set", "hidden_units=3", "hidden_units=3: hidden_units cannot change while a model trains"),
-        ("caviar.command", "rewind 99", "rewind 99: the epoch must be one from 0 to 3"),
+        ("caviar.command", "rewind 99", "rewind 99: the epoch must be from 0 to 3"),
         ("caviar.command", "rewind 2", "rewind 2: accepted"),
     ):
         store.set_tag(run_id, key, text)

@@ -176,6 +176,7 @@ def test_three_months_down(shop: Path) -> None:
 STATES = ("claimed", "snapshotted", "drift_scored", "tuning", "candidate", "evaluated", "blessed", "promoting")
 
 
+@pytest.mark.slow
 def test_kills_in_every_state(shop: Path, home: Home) -> None:
     """A process that is killed in each state in turn: the end is that of one that was left alone."""
     policy = monthly.write(shop)

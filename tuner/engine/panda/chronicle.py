@@ -114,7 +114,7 @@ class Chronicle:
     def _require_epoch(self, epoch: int | None) -> None:
         last = self.epoch - self.diverged
         if epoch is None or not 0 <= epoch <= last:
-            raise ValueError(f"the epoch must be one from 0 to {last}, the last one of this line, not to {epoch}")
+            raise ValueError(f"the epoch must be from 0 to {last}, the last of this line, not {epoch}")
 
     def _require_line(self, request: Request) -> None:
         if request.line not in ("", self.schedule.key(request.epoch or 0)):
