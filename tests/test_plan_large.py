@@ -20,7 +20,7 @@ from tuner.spec import from_mapping
 
 MODEL = {"hidden_layers": {"int": [0, 2]}, "hidden_units": {"log_int": [16, 64]}}
 TRIALS = 4000
-TOLD_FROM = 1000
+TOLD_FROM = 2000  # smaller ones differ by chance, and packs of larger sweeps are fuller
 
 Make = Callable[..., Sweeps]
 
@@ -48,8 +48,8 @@ def planner(sweeps: Sweeps) -> Planner:
         ("asha", {}),
         ("hyperband", {}),
         ("successive_halving", {}),
-        ({"top_k_after": 1, "keep": 500}, {}),  # more than the smaller of the two rehearsals has
-        ({"top_k_after": 1, "keep": 1500}, {}),  # more than both have
+        ({"top_k_after": 1, "keep": 700}, {}),  # more than the smaller of the two rehearsals has
+        ({"top_k_after": 1, "keep": 2500}, {}),  # more than both have
         ("asha", {"sampler": "coarse_to_fine"}),
         ("asha", {"sampler": "grid", "trials": 5000}),  # its points follow from that, and 2,160 is all there are
     ],
@@ -71,7 +71,7 @@ def test_what_is_told_from_smaller_sweeps_is_what_the_whole_does(
     assert told.search.high / told.search.low > whole.search.high / whole.search.low, "and it is less sure of it"
 
 
-@pytest.mark.parametrize("keep", [8, 500, 1500])
+@pytest.mark.parametrize("keep", [8, 700, 2500])
 def test_as_many_go_on_as_are_kept(sweeps: Make, keep: int) -> None:
     found = planner(sweeps({"top_k_after": 1, "keep": keep})).estimate(100_000)
     assert found.rungs == ((1, 100_000), (27, keep))

@@ -507,14 +507,14 @@ BAD = [
     (
         "search",
         "{points: 3}",
-        "search.points: is for sampler: grid, but the sampler is random: leave one of them out",
+        "search.points: is for sampler: grid, but the sampler is sobol: leave one of them out",
     ),
     (
         "search",
         "{sampler: tpe, rounds: 3}",
         "search.rounds: is for sampler: coarse_to_fine, but the sampler is tpe: leave one of them out",
     ),
-    ("search", "{expand: false}", "search.expand: is for sampler: coarse_to_fine, but the sampler is random"),
+    ("search", "{expand: false}", "search.expand: is for sampler: coarse_to_fine, but the sampler is sobol"),
     ("search", "{sampler: coarse_to_fine, outside: 1}", "search.outside: must be below 1, got 1"),
     ("search", "{sampler: coarse_to_fine, rounds: 0}", "search.rounds: must be at least 1, got 0"),
     (
