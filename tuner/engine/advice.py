@@ -127,9 +127,14 @@ def advise(outlook: Outlook, limit: float | None, fitting: Fit | None, searched:
     reason = (
         f"{_count(outlook.workers, 'worker')} try {_count(outlook.trials, 'trial')} in {_time(outlook.seconds)}; "
         f"{outlook.model}, so one after the other, by hand, that would be {_count(by_hand, 'model')}. "
-        f"In {budget} there is room for about {_count(room, 'trial')}"
+        f"In {budget} there is room for about {_count(room if fitting else _roughly(room), 'trial')}"
     )
     return Advice("caviar", reason)
+
+
+def _roughly(number: int) -> int:
+    """To two digits: a pace that was measured for seconds says no more about a day."""
+    return int(float(f"{number:.2g}"))
 
 
 def _too_little(outlook: Outlook, allowed: float, budget: str, room: int) -> str:
