@@ -13,7 +13,7 @@ import pyarrow.feather
 import pytest
 
 from models.errors import DataError
-from tests.test_spec import SECRETS
+from tests.specs import SECRETS
 from tuner.data.database import hide_secrets
 from tuner.data.source import describe_source, read, read_rows
 
