@@ -1,7 +1,8 @@
 """Whether `caviar plan` foretells what `caviar run` takes: wall time, epochs and disk, on the digits and the flights.
 
 Each spec is planned and then run, as commands in the same home, one after the other, so that both find the machine
-alike. Times are of the whole command. Disk is what is in the storage afterwards: states, journal, snapshot, model, report.
+alike. Times are of the whole command. Disk is what is in the storage afterwards: states, journal, snapshot, model and
+report.
 """
 
 from __future__ import annotations
