@@ -208,8 +208,8 @@ def test_the_largest_of_many_that_fits_is_near_enough_after_few_looks() -> None:
     ("limit", "fits", "most", "said"),
     [
         (200.0, True, 64, "takes about 1.23 min, of 3.33 min"),
-        (42.0, False, 32, "more than the 42 s that there are: --set search.trials=32 is the largest that fits"),
-        (10.5, False, 0, "one trial alone takes 11 s: give it more time, or fewer epochs"),
+        (42.0, False, 27, "more than the 42 s that there are: --set search.trials=27 is the largest that fits with a"),
+        (12.0, False, 0, "one trial alone takes about 11 s: give it more time, or fewer epochs"),
     ],
 )
 def test_what_does_not_fit_is_told_with_what_does(limit: float, fits: bool, most: int, said: str) -> None:

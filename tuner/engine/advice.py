@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+SPARE = 0.1  # of a budget is left by what is named as fitting: the next plan times the machine anew
 A_DAY = 24 * 3600.0  # how long people wait for an answer, where no budget says it
 AT_ONCE = ("asha", "hyperband", "pasha")  # promote a trial that is among the best so far, and later ones beside it
 
@@ -20,7 +21,10 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """`largest` is the number of trials of the largest sweep that fits; 0 if none does. `reason` is a sentence."""
+    """`largest` is the number of trials of the largest sweep that fits; 0 if none does. `reason` is a sentence.
+
+    Where it is not the sweep that was asked for, SPARE of the budget is left.
+    """
 
     fits: bool
     largest: int
@@ -38,19 +42,19 @@ def caution(learns: bool, stopping: str) -> str | None:
 
 
 def fit(budget: Budget, trials: int, drawn: int | None = None) -> Fit:
-    """Whether a sweep that is asked for `trials` trials, and has `drawn` of them, fits; if not, how many do."""
+    """Whether a sweep that is asked for `trials` trials, and has `drawn` of them, fits; if not, how many surely do."""
     seconds = budget.seconds_of(trials)
     number = trials if drawn is None else drawn
     taking = f"{budget.what} of {_count(number, 'trial')} takes about {_time(seconds)}"
     if seconds <= budget.limit:
         return Fit(True, trials, f"{taking}, of {_time(budget.limit)}")
     below = number if budget.seconds_of(number) > budget.limit else trials  # a grid of fewer points may be another
-    found = largest(lambda asked: budget.seconds_of(asked) <= budget.limit, below)
+    found = largest(lambda asked: budget.seconds_of(asked) <= budget.limit * (1 - SPARE), below)
     over = f"{taking}, more than the {_time(budget.limit)} that there are"
     if found:
-        return Fit(False, found, f"{over}: --set search.trials={found} is the largest that fits")
+        return Fit(False, found, f"{over}: --set search.trials={found} is the largest that fits with a tenth to spare")
     alone = _time(budget.seconds_of(1))
-    return Fit(False, 0, f"{over}, and one trial alone takes {alone}: give it more time, or fewer epochs")
+    return Fit(False, 0, f"{over}, and one trial alone takes about {alone}: give it more time, or fewer epochs")
 
 
 def largest(fits: Callable[[int], bool], below: int) -> int:
